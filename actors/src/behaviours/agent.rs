@@ -1,0 +1,87 @@
+//! An agent as an actor: counts its own places, and tells its queues when they change.
+
+use conversa_engine::conversation as domain;
+use conversa_engine::desk::{self, AgentCommand, AgentEvent, QueueCommand};
+use conversa_engine::ids::PersonId;
+use conversa_engine::refusal::Decision;
+use conversa_engine::time::Time;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Conversation, Queue};
+use crate::behaviour::{Behaviour, Context, Outbox};
+
+/// Places of an agent whom the company's settings do not name.
+const CAPACITY: u16 = 5;
+
+/// The actor of one agent; its key is the agent's id.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Agent(desk::Agent);
+
+impl Behaviour for Agent {
+    const KIND: &'static str = "agent";
+    type Command = AgentCommand;
+    type Event = AgentEvent;
+
+    fn decide(&self, cx: &Context<'_>, command: AgentCommand) -> Decision<AgentEvent> {
+        let setting = cx.tenant.agent(&PersonId::new(cx.key()));
+        self.0.decide(cx.now, setting.map_or(CAPACITY, |setting| setting.capacity), command)
+    }
+
+    fn apply(&mut self, event: &AgentEvent) {
+        self.0.apply(event);
+    }
+
+    fn react(&self, cx: &Context<'_>, event: &AgentEvent, out: &mut Outbox) {
+        let me = PersonId::new(cx.key());
+        match event {
+            AgentEvent::PlaceGranted { queue, conversation, offer, .. } => {
+                let granted = QueueCommand::Granted { conversation: *conversation, offer: offer.clone(), agent: me };
+                out.tell::<Queue>(queue, granted);
+                self.tell_queues(cx, out);
+            }
+            AgentEvent::PlaceDenied { queue, conversation, offer, .. } => {
+                let denied = QueueCommand::Denied { conversation: *conversation, offer: offer.clone(), agent: me };
+                out.tell::<Queue>(queue, denied);
+            }
+            AgentEvent::Left { lost, .. } => {
+                for (conversation, offer) in lost {
+                    out.tell::<Conversation>(conversation, domain::Command::AgentGone { agent: me.clone(), offer: offer.clone() });
+                }
+                self.tell_queues(cx, out);
+            }
+            AgentEvent::Doubted { places, .. } => {
+                for (conversation, offer) in places {
+                    out.tell::<Conversation>(conversation, domain::Command::CheckPlace { agent: me.clone(), offer: offer.clone() });
+                }
+            }
+            AgentEvent::PresenceSet { .. } | AgentEvent::PlaceReleased { .. } => self.tell_queues(cx, out),
+            AgentEvent::Renewed { .. } | AgentEvent::PlaceConfirmed { .. } => {}
+        }
+    }
+
+    fn due(&self) -> Option<(Time, AgentCommand)> {
+        self.0.due()
+    }
+
+    fn view(&self) -> Value {
+        json!({
+            "state": self.0.presence(),
+            "capacity": self.0.capacity(),
+            "places": self.0.places().len(),
+            "conversations": self.0.places().keys().collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Agent {
+    fn tell_queues(&self, cx: &Context<'_>, out: &mut Outbox) {
+        let me = PersonId::new(cx.key());
+        let Some(setting) = cx.tenant.agent(&me) else { return };
+        for queue in &setting.queues {
+            let seen = QueueCommand::AgentSeen { agent: me.clone(), free: self.0.free(), idle_since: self.0.idle_since() };
+            out.tell::<Queue>(queue, seen);
+        }
+    }
+}

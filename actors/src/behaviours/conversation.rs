@@ -1,0 +1,162 @@
+//! A conversation as an actor: the engine judges, this says whom to tell.
+
+use conversa_engine::conversation::{self as domain, AuthorKind, Command, Event, Phase};
+use conversa_engine::desk::{AgentCommand, QueueCommand};
+use conversa_engine::ids::{ConversationId, PersonId};
+use conversa_engine::refusal::Decision;
+use conversa_engine::time::Time;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::bot::{self, Bot};
+use super::session::{self, Session};
+use super::{Agent, Queue};
+use crate::behaviour::{Behaviour, Context, Outbox};
+
+/// The actor of one conversation; its key is the conversation's id.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Conversation(domain::Conversation);
+
+impl Behaviour for Conversation {
+    const KIND: &'static str = "conversation";
+    type Command = Command;
+    type Event = Event;
+
+    fn decide(&self, cx: &Context<'_>, command: Command) -> Decision<Event> {
+        self.0.decide(cx.now, command)
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.0.apply(event);
+    }
+
+    fn react(&self, cx: &Context<'_>, event: &Event, out: &mut Outbox) {
+        self.show(event, out);
+        let Ok(id) = cx.key().parse::<ConversationId>() else { return };
+        match event {
+            Event::Said(said) => self.tell_bot(id, cx.seq, said, out),
+            Event::Queued { wait, .. } => out.tell::<Queue>(&wait.queue, QueueCommand::Enqueue { conversation: id, wait: wait.clone() }),
+            Event::OfferEnded { queue, offer, agent, why, .. } => {
+                let returned = QueueCommand::Returned { conversation: id, offer: offer.clone(), agent: agent.clone(), why: *why };
+                out.tell::<Queue>(queue, returned);
+                out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
+            }
+            Event::OfferRejected { queue, offer, agent, .. } => {
+                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+                out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
+            }
+            Event::Assigned { agent, offer, queue, .. } => {
+                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+                out.tell::<Agent>(&agent.id, AgentCommand::Confirm { conversation: id, offer: offer.clone() });
+            }
+            Event::PlaceChecked { agent, offer, held, .. } => {
+                let (conversation, offer) = (id, offer.clone());
+                // A place is confirmed by its acceptance only: one that is still offered stays in doubt.
+                let assigned = matches!(self.0.phase(), Phase::Assigned { .. });
+                match (held, assigned) {
+                    (true, true) => out.tell::<Agent>(agent, AgentCommand::Confirm { conversation, offer }),
+                    (true, false) => {}
+                    (false, _) => out.tell::<Agent>(agent, AgentCommand::Release { conversation, offer }),
+                }
+            }
+            Event::Closed { held, at, .. } => self.tell_closed(id, held, *at, out),
+            Event::Forwarded(said) => {
+                if let Some(opening) = self.0.opening() {
+                    let carry = session::Command::Carry { channel: opening.channel.clone(), conversation: id, said: said.clone() };
+                    out.tell::<Session>(&opening.visitor.id, carry);
+                }
+            }
+            Event::Opened(_) | Event::Offered { .. } | Event::Reopened { .. } => {}
+        }
+    }
+
+    fn due(&self) -> Option<(Time, Command)> {
+        self.0.due()
+    }
+
+    fn audience(&self) -> Vec<PersonId> {
+        let visitor = self.0.opening().map(|opening| opening.visitor.id.clone());
+        visitor.into_iter().chain(self.0.agent().map(|agent| agent.id.clone())).collect()
+    }
+
+    fn view(&self) -> Value {
+        let Some(opening) = self.0.opening() else { return Value::Null };
+        let person = |person: &domain::Person| json!({ "id": person.id, "name": person.name });
+        let (queue, offer, closed) = match self.0.phase() {
+            Phase::Unopened | Phase::Bot => (None, Value::Null, None),
+            Phase::Queued(wait) => (Some(&wait.queue), Value::Null, None),
+            Phase::Offered(wait, offer) => {
+                (Some(&wait.queue), json!({ "offer": offer.id, "agent": offer.agent.id, "expires_ts": offer.expires }), None)
+            }
+            Phase::Assigned { queue, .. } => (Some(queue), Value::Null, None),
+            Phase::Closed { at } => (None, Value::Null, Some(at)),
+        };
+        json!({
+            "ep": 1,
+            "o": self.0.head(),
+            "phase": self.0.phase().as_str(),
+            "controller": self.0.controller(),
+            "channel": opening.channel,
+            "lang": opening.language,
+            "visitor": person(&opening.visitor),
+            "agent": self.0.agent().map(person),
+            "queue": queue,
+            "offer": offer,
+            "opened_ts": opening.at,
+            "closed_ts": closed,
+            "waiting_since_ts": self.0.unanswered_since(),
+            "messages": self.0.messages(),
+        })
+    }
+}
+
+impl Conversation {
+    /// The visitor sees what is public; the agent who holds it, and one who just lost it, see everything.
+    fn show(&self, event: &Event, out: &mut Outbox) {
+        if let Some(opening) = self.0.opening() {
+            out.push(&opening.visitor.id);
+        }
+        if let Some(agent) = self.0.agent() {
+            out.push(&agent.id);
+        }
+        match event {
+            Event::OfferEnded { agent, .. } => out.push(agent),
+            Event::Closed { held, .. } => {
+                if let Some((agent, _)) = &held.place {
+                    out.push(agent);
+                }
+            }
+            Event::Opened(_)
+            | Event::Said(_)
+            | Event::Queued { .. }
+            | Event::Offered { .. }
+            | Event::OfferRejected { .. }
+            | Event::Assigned { .. }
+            | Event::PlaceChecked { .. }
+            | Event::Forwarded(_)
+            | Event::Reopened { .. } => {}
+        }
+    }
+
+    fn tell_bot(&self, id: ConversationId, seq: u64, said: &domain::Said, out: &mut Outbox) {
+        let bot_answers = matches!(self.0.phase(), Phase::Bot) && said.author.kind == AuthorKind::Visitor;
+        if bot_answers {
+            let text = said.content.plain().to_owned();
+            out.tell::<Bot>(&id, bot::Command::Hear { seq, text });
+        }
+    }
+
+    fn tell_closed(&self, id: ConversationId, held: &domain::Held, at: Time, out: &mut Outbox) {
+        if let Some(queue) = &held.queue {
+            out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+        }
+        if let Some((agent, offer)) = &held.place {
+            out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
+        }
+        if let Some(opening) = self.0.opening() {
+            let ended = session::Command::End { channel: opening.channel.clone(), conversation: id, at };
+            out.tell::<Session>(&opening.visitor.id, ended);
+        }
+    }
+}

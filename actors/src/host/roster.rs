@@ -1,0 +1,241 @@
+//! Which actors are awake, and where their mailboxes are. Mailboxes are bounded by counting what is in them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use conversa_engine::time::Time;
+use parking_lot::Mutex;
+
+use super::{Host, MAILBOX_MAX};
+use crate::address::Address;
+use crate::cell::Inbox;
+use crate::cell::machine::Input;
+
+const STRIPES: usize = 64;
+const PAUSE_MS_MIN: i64 = 100;
+const PAUSE_MS_MAX: i64 = 30_000;
+/// Failures in a row after which a key is stopped.
+const POISONED: u32 = 6;
+/// For how long, milliseconds.
+const STOPPED_MS: i64 = 600_000;
+/// A key that has not failed for this time starts afresh, milliseconds.
+const FORGIVEN_MS: i64 = 120_000;
+
+/// The place of one living cell: how much waits in its mailbox, and when it last had something to do.
+#[derive(Clone, Debug)]
+pub struct Seat(Arc<Place>);
+
+#[derive(Debug, Default)]
+struct Place {
+    waiting: AtomicUsize,
+    used_ms: AtomicI64,
+}
+
+impl Seat {
+    fn new(now: Time) -> Self {
+        Self(Arc::new(Place { waiting: AtomicUsize::new(0), used_ms: AtomicI64::new(now.ms()) }))
+    }
+
+    /// An input has been dealt with.
+    pub fn free(&self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// An input was sent past the roster, by an effect of the cell itself.
+    pub(super) fn take(&self) {
+        self.0.waiting.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Acquire)
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+#[derive(Debug)]
+struct Awake {
+    inbox: Inbox,
+    seat: Seat,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    count: u32,
+    last: Time,
+    until: Time,
+}
+
+/// What follows from a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Again {
+    /// Pause before it starts again.
+    pub(super) pause_ms: i64,
+    /// It failed too often.
+    pub(super) poisoned: bool,
+}
+
+#[derive(Debug, Default)]
+struct Stripe {
+    awake: HashMap<Address, Awake>,
+    failures: HashMap<Address, Failures>,
+}
+
+/// All cells that are awake.
+#[derive(Debug)]
+pub(super) struct Roster {
+    stripes: Vec<Mutex<Stripe>>,
+    count: AtomicUsize,
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect(), count: AtomicUsize::new(0) }
+    }
+}
+
+/// True for what counts against the bound of a mailbox: what others cause without having been asked to.
+fn bounded(input: &Input) -> bool {
+    matches!(input, Input::Letter(_) | Input::Request(_) | Input::Heard(_) | Input::View(_))
+}
+
+impl Roster {
+    pub(super) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn stripe(&self, address: &Address) -> &Mutex<Stripe> {
+        let mut hasher = DefaultHasher::new();
+        address.key.hash(&mut hasher);
+        &self.stripes[usize::try_from(hasher.finish() % STRIPES as u64).expect("below 64")]
+    }
+
+    /// Puts an input into a mailbox; `spawn` starts the cell when it is not awake.
+    pub(super) fn deliver(&self, to: &Address, input: Input, now: Time, spawn: impl Fn(Seat) -> Option<Inbox>) -> Result<(), Input> {
+        let mut stripe = self.stripe(to).lock();
+        if let Some(failures) = stripe.failures.get(to) {
+            if now < failures.until {
+                return Err(input);
+            }
+            if now.ms_since(failures.last) > FORGIVEN_MS {
+                stripe.failures.remove(to);
+            }
+        }
+        let awake = match stripe.awake.entry(to.clone()) {
+            Entry::Occupied(occupied) => occupied.into_mut(),
+            Entry::Vacant(vacant) => {
+                let seat = Seat::new(now);
+                let Some(inbox) = spawn(seat.clone()) else { return Err(input) };
+                self.count.fetch_add(1, Ordering::Relaxed);
+                vacant.insert(Awake { inbox, seat })
+            }
+        };
+        if bounded(&input) && awake.seat.waiting() >= MAILBOX_MAX {
+            return Err(input);
+        }
+        awake.put(input, now).or_else(|input| {
+            // It ended without a word: a new one takes its place.
+            let seat = Seat::new(now);
+            let Some(inbox) = spawn(seat.clone()) else { return Err(*input) };
+            *awake = Awake { inbox, seat };
+            awake.put(*input, now).map_err(|input| *input)
+        })
+    }
+
+    /// Puts an input into the mailbox of a cell that is awake; nothing happens when it is not.
+    pub(super) fn deliver_awake(&self, to: &Address, input: Input, now: Time) {
+        if let Some(awake) = self.stripe(to).lock().awake.get(to) {
+            // What is lost with an ended cell, its successor does without.
+            let _ = awake.put(input, now);
+        }
+    }
+
+    /// Takes a resting cell off the roster, unless something waits in its mailbox beside the input in hand.
+    pub(super) fn leave(&self, address: &Address, seat: &Seat) -> bool {
+        let mut stripe = self.stripe(address).lock();
+        if seat.waiting() > 1 {
+            return false;
+        }
+        if stripe.awake.get(address).is_some_and(|awake| awake.seat.same(seat)) {
+            stripe.awake.remove(address);
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        true
+    }
+
+    pub(super) fn failed(&self, address: &Address, seat: &Seat, now: Time) -> Again {
+        let mut stripe = self.stripe(address).lock();
+        if stripe.awake.get(address).is_some_and(|awake| awake.seat.same(seat)) {
+            stripe.awake.remove(address);
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        let failures = stripe.failures.entry(address.clone()).or_insert(Failures { count: 0, last: now, until: now });
+        if now.ms_since(failures.last) > FORGIVEN_MS && failures.count < POISONED {
+            failures.count = 0;
+        }
+        failures.count += 1;
+        let poisoned = failures.count >= POISONED;
+        let pause_ms = if poisoned { STOPPED_MS } else { (PAUSE_MS_MIN << failures.count.min(10)).min(PAUSE_MS_MAX) };
+        (failures.last, failures.until) = (now, now.after_ms(pause_ms));
+        Again { pause_ms, poisoned }
+    }
+
+    /// Asks every cell to go to rest; gives how many are awake.
+    pub(super) fn retire_all(&self, pressure: bool) -> usize {
+        self.retire(|_| true, pressure);
+        self.stripes.iter().map(|stripe| stripe.lock().awake.keys().filter(|address| crate::registry::watcher(address.kind).is_none()).count()).sum()
+    }
+
+    /// Asks those cells to go to rest that `chosen` picks by when they last had something to do.
+    fn retire(&self, chosen: impl Fn(i64) -> bool, pressure: bool) {
+        for stripe in &self.stripes {
+            for awake in stripe.lock().awake.values() {
+                if awake.seat.waiting() == 0 && chosen(awake.seat.0.used_ms.load(Ordering::Relaxed)) {
+                    awake.seat.take();
+                    let _ = awake.inbox.send(Input::Retire { pressure });
+                }
+            }
+        }
+    }
+
+    fn used_ms(&self) -> Vec<i64> {
+        let stripes = self.stripes.iter();
+        stripes.flat_map(|stripe| stripe.lock().awake.values().map(|awake| awake.seat.0.used_ms.load(Ordering::Relaxed)).collect::<Vec<_>>()).collect()
+    }
+}
+
+impl Awake {
+    fn put(&self, input: Input, now: Time) -> Result<(), Box<Input>> {
+        // A watcher's word is no use of the conversation.
+        if !matches!(input, Input::Watched { .. } | Input::Taken { .. }) {
+            self.seat.0.used_ms.store(now.ms(), Ordering::Relaxed);
+        }
+        self.seat.take();
+        self.inbox.send(input)
+    }
+}
+
+/// Sends idle cells to rest until the host is gone.
+pub(super) async fn sweep(host: Weak<Host>) {
+    loop {
+        let Some(strong) = host.upgrade() else { return };
+        let every = (strong.bounds.idle_ms / 4).clamp(50, 5_000);
+        let limit = strong.now().ms() - strong.bounds.idle_ms;
+        strong.roster.retire(|used_ms| used_ms <= limit, false);
+        let surplus = strong.roster.len().saturating_sub(strong.bounds.cells_max);
+        if surplus > 0 {
+            let mut used = strong.roster.used_ms();
+            used.sort_unstable();
+            let limit = used[surplus.min(used.len() - 1)];
+            strong.roster.retire(|used_ms| used_ms <= limit, true);
+        }
+        drop(strong);
+        tokio::time::sleep(Duration::from_millis(every.unsigned_abs())).await;
+    }
+}

@@ -1,0 +1,377 @@
+//! The live sockets of people, and what each has been shown. Volatile: a socket that misses something reads it from the journal.
+//!
+//! One mechanism serves resume, slow readers, lost pushes and restarted cells alike: a conversation is *live* on a socket while its
+//! events come one after the other, and *behind* as soon as one is missing. Behind, the socket's own task reads the journal at the
+//! client's pace until it has caught up. So a socket never has a silent hole.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use conversa_engine::conversation;
+use conversa_engine::ids::{PersonId, TenantId};
+use conversa_engine::refusal::Refusal;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::address::Address;
+use crate::behaviour::Shown;
+use crate::cell::machine::{Accepted, Answer, Push};
+
+const STRIPES: usize = 64;
+/// What an event costs in a queue beside its text, bytes.
+const EVENT_BYTES: usize = 200;
+/// Conversations whose positions a socket keeps.
+const POSITIONS_MAX: usize = 1024;
+
+type Person = (TenantId, PersonId);
+
+/// All sockets of a node, by person.
+#[derive(Debug)]
+pub struct Lobby {
+    stripes: Vec<Mutex<HashMap<Person, Vec<Arc<Socket>>>>>,
+}
+
+impl Default for Lobby {
+    fn default() -> Self {
+        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect() }
+    }
+}
+
+impl Lobby {
+    fn stripe(&self, person: &Person) -> &Mutex<HashMap<Person, Vec<Arc<Socket>>>> {
+        let mut hasher = DefaultHasher::new();
+        person.hash(&mut hasher);
+        &self.stripes[usize::try_from(hasher.finish() % STRIPES as u64).expect("below 64")]
+    }
+
+    /// Adds a socket; one of the same device is told that it is replaced.
+    pub fn attach(&self, socket: &Arc<Socket>) {
+        let person = (socket.tenant.clone(), socket.person.clone());
+        let mut people = self.stripe(&person).lock();
+        let sockets = people.entry(person).or_default();
+        sockets.retain(|old| {
+            let same = old.device == socket.device;
+            if same {
+                old.push_out(Out::Replaced);
+            }
+            !same
+        });
+        sockets.push(Arc::clone(socket));
+    }
+
+    /// Removes a socket; true when it was the person's last.
+    pub fn detach(&self, socket: &Socket) -> bool {
+        let person = (socket.tenant.clone(), socket.person.clone());
+        let mut people = self.stripe(&person).lock();
+        let Some(sockets) = people.get_mut(&person) else { return false };
+        let before = sockets.len();
+        sockets.retain(|other| other.id != socket.id);
+        let last = sockets.is_empty() && before > 0;
+        if sockets.is_empty() {
+            people.remove(&person);
+        }
+        last
+    }
+
+    /// True while the person has a socket.
+    #[must_use]
+    pub fn holds(&self, tenant: &TenantId, person: &PersonId) -> bool {
+        let person = (tenant.clone(), person.clone());
+        self.stripe(&person).lock().contains_key(&person)
+    }
+
+    /// Shows an event on all sockets of a person.
+    pub fn push(&self, push: &Push) {
+        let person = (push.source.tenant.clone(), push.person.clone());
+        let people = self.stripe(&person).lock();
+        for socket in people.get(&person).into_iter().flatten() {
+            socket.show(push);
+        }
+    }
+
+    /// Tells every socket to say goodbye.
+    pub fn drain(&self) {
+        for stripe in &self.stripes {
+            for socket in stripe.lock().values().flatten() {
+                socket.push_out(Out::Drain);
+            }
+        }
+    }
+
+    /// Sockets held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stripes.iter().map(|stripe| stripe.lock().values().map(Vec::len).sum::<usize>()).sum()
+    }
+
+    /// True when no socket is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One live socket: a bounded queue to its writer, and where each conversation stands on it.
+#[derive(Debug)]
+pub struct Socket {
+    id: u64,
+    tenant: TenantId,
+    person: PersonId,
+    device: String,
+    bytes_max: usize,
+    bell: Notify,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: VecDeque<Out>,
+    bytes: usize,
+    positions: HashMap<Arc<str>, Position>,
+    /// Answers whose event is still to be caught up with: shown in order with the events.
+    held: Vec<(u64, Arc<str>, Accepted)>,
+}
+
+/// Where a conversation stands on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    /// Every event up to here is shown or queued.
+    Live(u64),
+    /// Every event up to `shown` is; the log is known to go on to `head`.
+    Behind { shown: u64, head: u64 },
+}
+
+/// Something for a socket's writer.
+pub enum Out {
+    /// Show an event.
+    Event {
+        /// Whose.
+        source: Address,
+        /// Its sequence number.
+        seq: u64,
+        /// The event.
+        event: Shown,
+    },
+    /// Answer a request.
+    Answer {
+        /// Which.
+        request: u64,
+        /// The actor that answers.
+        source: Address,
+        /// Its answer.
+        answer: Answer,
+    },
+    /// Answer a request that the edge has dealt with itself.
+    Reply {
+        /// Which.
+        request: u64,
+        /// The answer.
+        answer: Result<serde_json::Value, Refusal>,
+    },
+    /// This conversation is behind: read its journal.
+    Behind(Address),
+    /// Another socket of the same device has come.
+    Replaced,
+    /// The node is going down.
+    Drain,
+}
+
+impl std::fmt::Debug for Out {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Event { source, seq, .. } => write!(f, "event {source}#{seq}"),
+            Self::Answer { request, .. } => write!(f, "answer {request}"),
+            Self::Reply { request, .. } => write!(f, "reply {request}"),
+            Self::Behind(source) => write!(f, "behind {source}"),
+            Self::Replaced => f.write_str("replaced"),
+            Self::Drain => f.write_str("drain"),
+        }
+    }
+}
+
+impl Socket {
+    /// A socket of a person's device whose queue holds about `bytes_max` bytes of events.
+    #[must_use]
+    pub fn new(id: u64, tenant: TenantId, person: PersonId, device: String, bytes_max: usize) -> Arc<Self> {
+        Arc::new(Self { id, tenant, person, device, bytes_max, bell: Notify::new(), inner: Mutex::default() })
+    }
+
+    /// Its number on this node.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn person(&self) -> &PersonId {
+        &self.person
+    }
+
+    /// Whose company's.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Waits until something is queued.
+    pub async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// The next thing to write.
+    #[must_use]
+    pub fn next(&self) -> Option<Out> {
+        let mut inner = self.inner.lock();
+        let out = inner.queue.pop_front()?;
+        if let Out::Event { event, .. } = &out {
+            inner.bytes = inner.bytes.saturating_sub(weight(event));
+        }
+        Some(out)
+    }
+
+    /// Follows a conversation from `shown`: what comes after it is read from the journal, then shown live.
+    pub fn follow(&self, source: &Address, shown: u64) {
+        let mut inner = self.inner.lock();
+        if inner.positions.contains_key(&source.key) {
+            return;
+        }
+        inner.positions.insert(Arc::clone(&source.key), Position::Behind { shown, head: shown });
+        inner.queue.push_back(Out::Behind(source.clone()));
+        drop(inner);
+        self.bell.notify_one();
+    }
+
+    /// Shows one event, or notes that the conversation is behind on this socket.
+    fn show(&self, push: &Push) {
+        let mut inner = self.inner.lock();
+        let rung = inner.show(push, self.id, self.bytes_max);
+        drop(inner);
+        if rung {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Queues the answer to a request; one that belongs after events which are still to be caught up with waits for them.
+    pub fn answer(&self, request: u64, source: &Address, answer: Answer) {
+        let mut inner = self.inner.lock();
+        match (&answer, inner.positions.get(&source.key)) {
+            (Ok(accepted), Some(Position::Behind { shown, .. })) if accepted.last > *shown => {
+                inner.held.push((request, Arc::clone(&source.key), *accepted));
+            }
+            (Ok(_) | Err(_), _) => inner.queue.push_back(Out::Answer { request, source: source.clone(), answer }),
+        }
+        drop(inner);
+        self.bell.notify_one();
+    }
+
+    /// Queues the answer to a request that the edge has dealt with itself.
+    pub fn reply(&self, request: u64, answer: Result<serde_json::Value, Refusal>) {
+        self.push_out(Out::Reply { request, answer });
+    }
+
+    fn push_out(&self, out: Out) {
+        self.inner.lock().queue.push_back(out);
+        self.bell.notify_one();
+    }
+
+    /// Where catching up begins; `None` when the conversation is not behind.
+    #[must_use]
+    pub fn behind(&self, source: &Address) -> Option<u64> {
+        match self.inner.lock().positions.get(&source.key) {
+            Some(Position::Behind { shown, .. }) => Some(*shown),
+            Some(Position::Live(_)) | None => None,
+        }
+    }
+
+    /// The request of this socket that event `seq` answers, when it is held: shown as an answer instead of an event.
+    #[must_use]
+    pub fn held(&self, source: &Address, seq: u64) -> Option<(u64, Accepted)> {
+        let mut inner = self.inner.lock();
+        let place = inner.held.iter().position(|(_, key, accepted)| *key == source.key && accepted.last == seq)?;
+        let (request, _, accepted) = inner.held.remove(place);
+        Some((request, accepted))
+    }
+
+    /// Everything up to `shown` has been written. With `end` the journal had no more: true when the conversation is live again.
+    pub fn caught_up(&self, source: &Address, shown: u64, end: bool) -> bool {
+        let mut inner = self.inner.lock();
+        let Some(position) = inner.positions.get_mut(&source.key) else { return true };
+        let Position::Behind { head, .. } = *position else { return true };
+        let live = end && shown >= head;
+        *position = if live { Position::Live(shown) } else { Position::Behind { shown, head } };
+        live
+    }
+
+    /// Where each conversation stands: for tests and for the next node.
+    #[must_use]
+    pub fn shown(&self, key: &str) -> u64 {
+        match self.inner.lock().positions.get(key) {
+            Some(Position::Live(shown) | Position::Behind { shown, .. }) => *shown,
+            None => 0,
+        }
+    }
+}
+
+impl Inner {
+    /// True when the writer has something to do.
+    fn show(&mut self, push: &Push, socket: u64, bytes_max: usize) -> bool {
+        let known = self.positions.get(&push.source.key).copied();
+        match known.unwrap_or(Position::Live(0)) {
+            Position::Behind { shown, head } => {
+                self.set(push, Position::Behind { shown, head: head.max(push.seq) });
+                false
+            }
+            Position::Live(shown) if push.seq <= shown => false,
+            Position::Live(shown) => match &push.event {
+                Some(event) if push.seq == shown + 1 => self.show_next(push, event, socket, bytes_max),
+                Some(_) | None => self.fall_behind(push, shown),
+            },
+        }
+    }
+
+    fn show_next(&mut self, push: &Push, event: &Shown, socket: u64, bytes_max: usize) -> bool {
+        let own = push.origin == Some(socket) && matches!(event.downcast_ref(), Some(conversation::Event::Said(_)));
+        if own {
+            self.set(push, Position::Live(push.seq));
+            return false;
+        }
+        let weight = weight(event);
+        if self.bytes + weight > bytes_max {
+            return self.fall_behind(push, push.seq - 1);
+        }
+        self.bytes += weight;
+        self.set(push, Position::Live(push.seq));
+        self.queue.push_back(Out::Event { source: push.source.clone(), seq: push.seq, event: Arc::clone(event) });
+        true
+    }
+
+    fn fall_behind(&mut self, push: &Push, shown: u64) -> bool {
+        self.set(push, Position::Behind { shown, head: push.seq });
+        self.queue.push_back(Out::Behind(push.source.clone()));
+        true
+    }
+
+    fn set(&mut self, push: &Push, position: Position) {
+        if let Some(known) = self.positions.get_mut(&push.source.key) {
+            *known = position;
+            return;
+        }
+        if self.positions.len() >= POSITIONS_MAX {
+            // A conversation that is forgotten here is shown from its beginning when it speaks again; clients drop what they know.
+            let forgotten = self.positions.iter().find(|(_, position)| matches!(position, Position::Live(_))).map(|(key, _)| Arc::clone(key));
+            if let Some(key) = forgotten {
+                self.positions.remove(&key);
+            }
+        }
+        self.positions.insert(Arc::clone(&push.source.key), position);
+    }
+}
+
+fn weight(event: &Shown) -> usize {
+    match event.downcast_ref() {
+        Some(conversation::Event::Said(said)) => EVENT_BYTES + said.content.plain().len(),
+        Some(_) | None => EVENT_BYTES,
+    }
+}

@@ -1,0 +1,95 @@
+//! What a list of conversations shows of each: who, where, since when, in which phase.
+
+use std::collections::BTreeSet;
+
+use conversa_engine::conversation::{Event, Person};
+use conversa_engine::ids::{ConversationId, QueueId};
+use conversa_engine::time::Time;
+use serde::{Deserialize, Serialize};
+
+use crate::tenant::Tenant;
+use crate::watcher::Watcher;
+
+/// Reads what changes a conversation's place; messages do not.
+#[derive(Debug)]
+pub struct Summary;
+
+/// One conversation in a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct Line {
+    pub phase: Option<String>,
+    pub channel: String,
+    pub language: String,
+    pub visitor: Option<Person>,
+    pub agent: Option<Person>,
+    pub queue: Option<QueueId>,
+    pub opened: Time,
+    pub closed: Option<Time>,
+}
+
+/// The conversations of a slot, by time of opening.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SummaryTotals {
+    /// All conversations.
+    pub opened: BTreeSet<(Time, ConversationId)>,
+}
+
+impl Watcher for Summary {
+    const NAME: &'static str = "summary";
+    type Contribution = Line;
+    type Totals = SummaryTotals;
+
+    fn interest(event: &Event) -> bool {
+        match event {
+            Event::Said(_) | Event::Forwarded(_) | Event::PlaceChecked { .. } | Event::OfferRejected { .. } => false,
+            Event::Opened(_)
+            | Event::Queued { .. }
+            | Event::Offered { .. }
+            | Event::OfferEnded { .. }
+            | Event::Assigned { .. }
+            | Event::Closed { .. }
+            | Event::Reopened { .. } => true,
+        }
+    }
+
+    fn hear(line: &mut Line, _tenant: &Tenant, _seq: u64, event: &Event) {
+        let phase = match event {
+            Event::Opened(opening) => {
+                line.channel.clone_from(&opening.channel);
+                line.language.clone_from(&opening.language);
+                line.visitor = Some(opening.visitor.clone());
+                line.opened = opening.at;
+                "bot"
+            }
+            Event::Queued { wait, .. } => {
+                (line.queue, line.agent) = (Some(wait.queue.clone()), None);
+                "queued"
+            }
+            Event::Offered { .. } => "offered",
+            Event::OfferEnded { .. } => "queued",
+            Event::Assigned { agent, .. } => {
+                line.agent = Some(agent.clone());
+                "assigned"
+            }
+            Event::Closed { at, .. } => {
+                line.closed = Some(*at);
+                "closed"
+            }
+            Event::Reopened { .. } => {
+                line.closed = None;
+                "bot"
+            }
+            Event::Said(_) | Event::Forwarded(_) | Event::PlaceChecked { .. } | Event::OfferRejected { .. } => return,
+        };
+        line.phase = Some(phase.to_owned());
+    }
+
+    fn add(totals: &mut SummaryTotals, conversation: ConversationId, line: &Line) {
+        totals.opened.insert((line.opened, conversation));
+    }
+
+    fn remove(totals: &mut SummaryTotals, conversation: ConversationId, line: &Line) {
+        totals.opened.remove(&(line.opened, conversation));
+    }
+}

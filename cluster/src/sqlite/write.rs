@@ -1,0 +1,169 @@
+//! The writer: takes what waits, writes it in one transaction, and tells everybody once it is on the disk.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+
+use conversa_actors::port::{APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Row, StoreError};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::State;
+
+/// Jobs in one transaction at most.
+const TOGETHER_MAX: usize = 1_024;
+
+/// Something to write.
+pub(super) enum Job {
+    /// Events.
+    Append(Append, Done<Result<(), AppendError>>),
+    /// Rows.
+    Put(Vec<Row>, Done<Result<(), StoreError>>),
+}
+
+/// What is to be told once the transaction is on the disk.
+enum Told {
+    Append(Done<Result<(), AppendError>>, Result<(), AppendError>),
+    Put(Done<Result<(), StoreError>>),
+}
+
+/// Writes until nobody can send a job any more.
+pub(super) fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, state: &State) {
+    let mut together = Vec::new();
+    while let Ok(first) = queue.recv() {
+        together.push(first);
+        while together.len() < TOGETHER_MAX {
+            match queue.try_recv() {
+                Ok(job) => together.push(job),
+                Err(mpsc::TryRecvError::Empty | mpsc::TryRecvError::Disconnected) => break,
+            }
+        }
+        commit(&mut connection, together.drain(..), state);
+    }
+    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::warn!(%error, "the last checkpoint failed: the next start makes it");
+    }
+}
+
+fn commit(connection: &mut Connection, jobs: impl Iterator<Item = Job>, state: &State) {
+    let mut told = Vec::new();
+    let outcome = write_all(connection, jobs, &mut told);
+    state.commits.fetch_add(1, Ordering::Relaxed);
+    state.writes.fetch_add(told.len() as u64, Ordering::Relaxed);
+    if let Err((error, _)) = &outcome {
+        if !state.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "the store cannot write: nothing is accepted until it can");
+        }
+    } else {
+        state.failing.store(false, Ordering::Relaxed);
+    }
+    for one in told {
+        match (one, &outcome) {
+            (Told::Append(done, result), Ok(())) => done(result),
+            (Told::Put(done), Ok(())) => done(Ok(())),
+            // A transaction that failed before its commit was never written; whether a failed commit was is not known.
+            (Told::Append(done, _), Err((error, false))) => done(Err(AppendError::Unavailable(error.to_string()))),
+            (Told::Append(done, _), Err((error, true))) => done(Err(AppendError::Unknown(error.to_string()))),
+            (Told::Put(done), Err((error, _))) => done(Err(StoreError(error.to_string()))),
+        }
+    }
+}
+
+/// The error, and whether it came from the commit itself.
+type Failed = (rusqlite::Error, bool);
+
+fn write_all(connection: &mut Connection, jobs: impl Iterator<Item = Job>, told: &mut Vec<Told>) -> Result<(), Failed> {
+    let jobs: Vec<Job> = jobs.collect();
+    let mut failed = None;
+    let transaction = match connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
+        Ok(transaction) => Some(transaction),
+        Err(error) => {
+            failed = Some(error);
+            None
+        }
+    };
+    for job in jobs {
+        let written = match (&transaction, &failed) {
+            (Some(transaction), None) => write_one(transaction, &job),
+            (Some(_) | None, _) => Ok(Ok(())),
+        };
+        let result = written.unwrap_or_else(|error| {
+            failed = Some(error);
+            Ok(())
+        });
+        told.push(match job {
+            Job::Append(_, done) => Told::Append(done, result),
+            Job::Put(_, done) => Told::Put(done),
+        });
+    }
+    match (transaction, failed) {
+        (Some(transaction), None) => transaction.commit().map_err(|error| (error, true)),
+        // Dropping the transaction rolls it back.
+        (Some(_) | None, Some(error)) => Err((error, false)),
+        (None, None) => Ok(()),
+    }
+}
+
+/// The inner result is the append's own: a conflict of one does not undo the others.
+fn write_one(connection: &Connection, job: &Job) -> rusqlite::Result<Result<(), AppendError>> {
+    match job {
+        Job::Append(append, _) => write_events(connection, append),
+        Job::Put(rows, _) => {
+            for row in rows {
+                write_row(connection, row)?;
+            }
+            Ok(Ok(()))
+        }
+    }
+}
+
+fn write_events(connection: &Connection, append: &Append) -> rusqlite::Result<Result<(), AppendError>> {
+    if append.bodies.len() > APPEND_EVENTS_MAX || append.bodies.iter().any(|body| body.len() > BODY_BYTES_MAX) {
+        return Ok(Err(AppendError::TooLarge));
+    }
+    let (epoch, head) = head_of(connection, append)?;
+    if append.epoch < epoch {
+        return Ok(Err(AppendError::Fenced));
+    }
+    if append.first != head + 1 {
+        return written_before(connection, append, head);
+    }
+    let mut insert =
+        connection.prepare_cached("INSERT INTO event(tenant, kind, key, seq, epoch, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?;
+    let address = &append.address;
+    for (body, seq) in append.bodies.iter().zip(append.first..) {
+        insert.execute(params![address.tenant.as_str(), address.kind, &*address.key, signed(seq), signed(append.epoch), &**body])?;
+    }
+    Ok(Ok(()))
+}
+
+fn head_of(connection: &Connection, append: &Append) -> rusqlite::Result<(u64, u64)> {
+    let mut last = connection
+        .prepare_cached("SELECT epoch, seq FROM event WHERE tenant = ?1 AND kind = ?2 AND key = ?3 ORDER BY seq DESC LIMIT 1")?;
+    let address = &append.address;
+    let found: Option<(i64, i64)> = last
+        .query_row(params![address.tenant.as_str(), address.kind, &*address.key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found.map_or((0, 0), |(epoch, seq)| (epoch.unsigned_abs(), seq.unsigned_abs())))
+}
+
+/// The same append written before is written once: it succeeds again.
+fn written_before(connection: &Connection, append: &Append, head: u64) -> rusqlite::Result<Result<(), AppendError>> {
+    let entries = super::read::events(connection, &append.address, append.first.saturating_sub(1), append.bodies.len())?;
+    let same = entries.len() == append.bodies.len() && entries.iter().zip(&append.bodies).all(|(entry, body)| entry.body == *body);
+    Ok(if same && append.first > 0 { Ok(()) } else { Err(AppendError::Conflict { next: head + 1 }) })
+}
+
+/// The largest stamp wins; a deletion stays as an empty row until the next start, so that an older write cannot undo it.
+fn write_row(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached(
+        "INSERT INTO row(tab, part, key, stamp, value) VALUES(?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT(tab, part, key) DO UPDATE SET stamp = excluded.stamp, value = excluded.value WHERE excluded.stamp >= stamp",
+    )?;
+    let value = row.value.as_deref();
+    put.execute(params![row.key.table, row.key.partition, row.key.key, row.stamp, value])?;
+    Ok(())
+}
+
+/// `SQLite` integers are signed; ours stay far below 2^63.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

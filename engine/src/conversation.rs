@@ -1,0 +1,261 @@
+//! One conversation: its phase, its one controller, and what may be said in it by whom.
+//!
+//! The conversation is the authority on phase and controller. Capacity belongs to the agent, order to the queue.
+
+mod apply;
+mod command;
+mod decide;
+mod event;
+mod seen;
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+pub use command::{Command, Say};
+pub use event::{Closer, Event, Held, OfferEnd, QueueReason, Said};
+pub use seen::ClientKey;
+
+use crate::ids::{BotId, OfferId, PersonId, QueueId};
+use crate::time::Time;
+use seen::Seen;
+
+/// How long an offer stands before it goes to somebody else, milliseconds.
+pub const OFFER_MS: i64 = 20_000;
+/// Message bodies that the state keeps.
+pub const RECENT_MAX: usize = 20;
+
+/// A person as others see them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Person {
+    /// Who.
+    pub id: PersonId,
+    /// The name to show.
+    pub name: String,
+}
+
+/// Who wrote a message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Author {
+    /// In which part.
+    pub kind: AuthorKind,
+    /// Id of the visitor, agent or bot; `system` for the system.
+    pub id: PersonId,
+    /// The name to show.
+    pub name: String,
+}
+
+impl Author {
+    /// A person writing as `kind`.
+    #[must_use]
+    pub fn person(kind: AuthorKind, person: &Person) -> Self {
+        Self { kind, id: person.id.clone(), name: person.name.clone() }
+    }
+
+    /// The system itself.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { kind: AuthorKind::System, id: PersonId::new("system"), name: String::new() }
+    }
+}
+
+/// The part that an author plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum AuthorKind {
+    Visitor,
+    Agent,
+    Bot,
+    System,
+}
+
+/// Who may read a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Everybody in the conversation.
+    #[default]
+    Public,
+    /// The company's people only.
+    Internal,
+}
+
+/// How the conversation began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// Whose conversation it is.
+    pub visitor: Person,
+    /// Through which channel.
+    pub channel: String,
+    /// The visitor's language as the client said it: `zh`, `en`, …
+    pub language: String,
+    /// The queue that asks for a human go to.
+    pub queue: QueueId,
+    /// The bot that answers first, if any.
+    pub bot: Option<BotId>,
+    /// When.
+    pub at: Time,
+}
+
+/// Waiting in a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Where.
+    pub queue: QueueId,
+    /// Since when the visitor waits for a human; kept over offers that fail.
+    pub since: Time,
+    /// Larger goes first: 0 for all, 1 for conversations that lost their agent.
+    pub priority: u8,
+}
+
+/// An offer to one agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The offer.
+    pub id: OfferId,
+    /// To whom.
+    pub agent: Person,
+    /// Until when it stands.
+    pub expires: Time,
+}
+
+/// Where a conversation stands: exactly one of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Nobody has opened it yet.
+    #[default]
+    Unopened,
+    /// The bot answers.
+    Bot,
+    /// It waits for a human.
+    Queued(Wait),
+    /// It waits for one agent to take it.
+    Offered(Wait, Offer),
+    /// An agent holds it.
+    Assigned {
+        /// Through which queue it came.
+        queue: QueueId,
+        /// The offer under which the agent's place is held.
+        offer: OfferId,
+        /// Who.
+        agent: Person,
+    },
+    /// It is over; a late message may still reopen it.
+    Closed {
+        /// Since when.
+        at: Time,
+    },
+}
+
+impl Phase {
+    /// The stable word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unopened => "unopened",
+            Self::Bot => "bot",
+            Self::Queued(_) => "queued",
+            Self::Offered(..) => "offered",
+            Self::Assigned { .. } => "assigned",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}
+
+/// A message as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recent {
+    /// Its offset.
+    pub seq: u64,
+    /// When it was accepted.
+    pub at: Time,
+    /// In which part its author spoke.
+    pub author: AuthorKind,
+    /// Its plain words.
+    pub text: String,
+}
+
+/// The state of one conversation: a fold of its events, of bounded size however long it lasts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversation {
+    phase: Phase,
+    opening: Option<Opening>,
+    /// Offset of the last event taken in.
+    head: u64,
+    messages: u64,
+    recent: VecDeque<Recent>,
+    seen: Seen,
+    /// The oldest visitor message that nobody has answered.
+    unanswered_since: Option<Time>,
+    /// Offers made so far: numbers them.
+    offers: u32,
+}
+
+impl Conversation {
+    /// Where it stands.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// How it began; `None` until it is opened.
+    #[must_use]
+    pub fn opening(&self) -> Option<&Opening> {
+        self.opening.as_ref()
+    }
+
+    /// Offset of the last event.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Messages said so far.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// The last messages, at most [`RECENT_MAX`], oldest first.
+    #[must_use]
+    pub fn recent(&self) -> &VecDeque<Recent> {
+        &self.recent
+    }
+
+    /// Since when the visitor waits for an answer of any kind.
+    #[must_use]
+    pub fn unanswered_since(&self) -> Option<Time> {
+        self.unanswered_since
+    }
+
+    /// The agent who holds it or to whom it is offered.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Person> {
+        match &self.phase {
+            Phase::Offered(_, offer) => Some(&offer.agent),
+            Phase::Assigned { agent, .. } => Some(agent),
+            Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Closed { .. } => None,
+        }
+    }
+
+    /// The one who controls it, as `bot:…`, `queue:…` or `agent:…`; `None` when nobody does.
+    #[must_use]
+    pub fn controller(&self) -> Option<String> {
+        match &self.phase {
+            Phase::Unopened | Phase::Closed { .. } => None,
+            Phase::Bot => self.opening.as_ref().and_then(|opening| opening.bot.as_ref()).map(|bot| format!("bot:{bot}")),
+            Phase::Queued(wait) | Phase::Offered(wait, _) => Some(format!("queue:{}", wait.queue)),
+            Phase::Assigned { agent, .. } => Some(format!("agent:{}", agent.id)),
+        }
+    }
+
+    /// The next timer: an offer that runs out.
+    #[must_use]
+    pub fn due(&self) -> Option<(Time, Command)> {
+        match &self.phase {
+            Phase::Offered(_, offer) => Some((offer.expires, Command::Expire { offer: offer.id.clone() })),
+            Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Assigned { .. } | Phase::Closed { .. } => None,
+        }
+    }
+}

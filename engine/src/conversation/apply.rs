@@ -1,0 +1,72 @@
+//! Taking an event in: the same in life and in replay. Judges nothing.
+
+use super::{AuthorKind, Conversation, Event, Offer, Person, Phase, RECENT_MAX, Recent, Said, Visibility, Wait};
+use crate::ids::{OfferId, QueueId};
+
+impl Conversation {
+    /// Takes in the next event of the log.
+    pub fn apply(&mut self, event: &Event) {
+        self.head += 1;
+        match event {
+            Event::Opened(opening) => {
+                self.opening = Some(opening.clone());
+                self.phase = Phase::Bot;
+            }
+            Event::Said(said) => self.take_message(said),
+            Event::Queued { wait, .. } => self.phase = Phase::Queued(wait.clone()),
+            Event::Offered { offer, .. } => self.offered(offer),
+            Event::OfferEnded { .. } => self.back_to_queue(),
+            Event::Assigned { agent, offer, queue, .. } => self.assigned(agent, offer, queue),
+            Event::Closed { at, .. } => {
+                self.phase = Phase::Closed { at: *at };
+                self.unanswered_since = None;
+            }
+            Event::Forwarded(said) => self.note_key(said),
+            Event::Reopened { .. } => self.phase = Phase::Bot,
+            Event::OfferRejected { .. } | Event::PlaceChecked { .. } => {}
+        }
+    }
+
+    fn take_message(&mut self, said: &Said) {
+        self.note_key(said);
+        self.messages += 1;
+        if said.visibility == Visibility::Public {
+            match said.author.kind {
+                AuthorKind::Visitor => {
+                    self.unanswered_since.get_or_insert(said.at);
+                }
+                AuthorKind::Agent | AuthorKind::Bot => self.unanswered_since = None,
+                AuthorKind::System => {}
+            }
+        }
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+        }
+        let text = said.content.plain().to_owned();
+        self.recent.push_back(Recent { seq: self.head, at: said.at, author: said.author.kind, text });
+    }
+
+    fn note_key(&mut self, said: &Said) {
+        if let Some(key) = &said.key {
+            self.seen.note(&said.author, key, &said.content, self.head);
+        }
+    }
+
+    fn offered(&mut self, offer: &Offer) {
+        self.offers += 1;
+        if let Phase::Queued(wait) = &self.phase {
+            self.phase = Phase::Offered(wait.clone(), offer.clone());
+        }
+    }
+
+    fn back_to_queue(&mut self) {
+        if let Phase::Offered(wait, _) = &self.phase {
+            let wait: Wait = wait.clone();
+            self.phase = Phase::Queued(wait);
+        }
+    }
+
+    fn assigned(&mut self, agent: &Person, offer: &OfferId, queue: &QueueId) {
+        self.phase = Phase::Assigned { queue: queue.clone(), offer: offer.clone(), agent: agent.clone() };
+    }
+}

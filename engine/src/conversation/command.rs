@@ -1,0 +1,93 @@
+//! What a conversation can be asked to do.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Author, Closer, Offer, Opening, QueueReason, Said, Visibility, seen::ClientKey};
+use crate::content::Content;
+use crate::ids::{OfferId, PersonId, QueueId};
+
+/// A request to a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Begin. Asked by the visitor's session, which has journalled the opening.
+    Open(Opening),
+    /// Take in a message.
+    Say(Say),
+    /// Hand over to a human.
+    AskHuman {
+        /// Who asks: the visitor or the bot.
+        by: Author,
+        /// Why.
+        reason: QueueReason,
+    },
+    /// Offer it to an agent. Asked by the queue, once the agent has granted a place.
+    Offer {
+        /// The queue that offers.
+        queue: QueueId,
+        /// The offer.
+        offer: Offer,
+    },
+    /// Take the offer.
+    Accept {
+        /// Who.
+        agent: PersonId,
+        /// Which offer.
+        offer: OfferId,
+    },
+    /// Turn the offer down.
+    Decline {
+        /// Who.
+        agent: PersonId,
+        /// Which offer.
+        offer: OfferId,
+    },
+    /// The offer's time is over.
+    Expire {
+        /// Which offer.
+        offer: OfferId,
+    },
+    /// The agent is gone. Told by the agent's actor.
+    AgentGone {
+        /// Who.
+        agent: PersonId,
+        /// The offer under which the agent held or was offered this conversation.
+        offer: OfferId,
+    },
+    /// The agent's actor doubts that a place is still needed; the answer confirms or releases it.
+    CheckPlace {
+        /// Who asks.
+        agent: PersonId,
+        /// The place's offer.
+        offer: OfferId,
+    },
+    /// End it.
+    Close {
+        /// Who.
+        by: Closer,
+        /// The person, when it is one.
+        person: Option<PersonId>,
+        /// Why, in a word or a sentence.
+        reason: String,
+    },
+    /// A message that came after a close, sent on by the session.
+    Carry {
+        /// The message.
+        said: Said,
+        /// Open again for it when closed; else it goes back to the session.
+        reopen: bool,
+    },
+}
+
+/// A message to take in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Say {
+    /// Who says it.
+    pub author: Author,
+    /// The client's name for this message; bots and the system have none.
+    pub key: Option<ClientKey>,
+    /// What.
+    pub content: Content,
+    /// Who may read it.
+    #[serde(default)]
+    pub visibility: Visibility,
+}

@@ -1,0 +1,237 @@
+//! What has happened in a conversation. Events last for years: new fields are optional, names never change.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Author, Offer, Opening, Person, Visibility, Wait, seen::ClientKey};
+use crate::content::Content;
+use crate::ids::{BotId, OfferId, PersonId, QueueId};
+use crate::time::Time;
+
+/// Something that has happened; its place in the log is its offset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// It began.
+    Opened(Opening),
+    /// A message was accepted.
+    Said(Said),
+    /// It waits for a human.
+    Queued {
+        /// Where, since when, how urgent.
+        wait: Wait,
+        /// Why.
+        reason: QueueReason,
+        /// When.
+        at: Time,
+    },
+    /// It was offered to an agent.
+    Offered {
+        /// The queue that offers.
+        queue: QueueId,
+        /// The offer.
+        offer: Offer,
+        /// When.
+        at: Time,
+    },
+    /// An offer came to nothing; the conversation waits again.
+    OfferEnded {
+        /// The queue in which it waits.
+        queue: QueueId,
+        /// The offer.
+        offer: OfferId,
+        /// To whom it was made.
+        agent: PersonId,
+        /// Why.
+        why: OfferEnd,
+        /// When.
+        at: Time,
+    },
+    /// An offer came that cannot be made; its place is to be released.
+    OfferRejected {
+        /// The queue that offered.
+        queue: QueueId,
+        /// The offer.
+        offer: OfferId,
+        /// Whose place is to be released.
+        agent: PersonId,
+        /// When.
+        at: Time,
+    },
+    /// An agent took it.
+    Assigned {
+        /// Who.
+        agent: Person,
+        /// Under which offer.
+        offer: OfferId,
+        /// Through which queue.
+        queue: QueueId,
+        /// When.
+        at: Time,
+    },
+    /// An agent's doubt about a place was answered.
+    PlaceChecked {
+        /// Who asked.
+        agent: PersonId,
+        /// The place's offer.
+        offer: OfferId,
+        /// True when the place is needed.
+        held: bool,
+        /// When.
+        at: Time,
+    },
+    /// It ended.
+    Closed {
+        /// Who ended it.
+        by: Closer,
+        /// Why.
+        reason: String,
+        /// What was held then and is to be released.
+        held: Held,
+        /// When.
+        at: Time,
+    },
+    /// A message came after the close and was passed to the visitor's session, which opens again or opens the next.
+    Forwarded(Said),
+    /// It was opened again.
+    Reopened {
+        /// The bot that answers first, if any.
+        bot: Option<BotId>,
+        /// When.
+        at: Time,
+    },
+}
+
+/// A message that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Who said it.
+    pub author: Author,
+    /// The client's name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ClientKey>,
+    /// What.
+    pub content: Content,
+    /// Who may read it.
+    #[serde(default)]
+    pub visibility: Visibility,
+    /// When.
+    pub at: Time,
+}
+
+/// Why a conversation waits for a human.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueReason {
+    /// The visitor asked for one.
+    Asked,
+    /// The bot has no answer.
+    NoAnswer,
+    /// There is no bot.
+    NoBot,
+    /// The agent who held it is gone.
+    AgentGone,
+}
+
+impl QueueReason {
+    /// The stable word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::NoAnswer => "no_answer",
+            Self::NoBot => "no_bot",
+            Self::AgentGone => "agent_gone",
+        }
+    }
+}
+
+/// Why an offer came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferEnd {
+    /// The agent turned it down.
+    Declined,
+    /// Nobody answered in time.
+    TimedOut,
+    /// The agent is gone.
+    AgentGone,
+}
+
+impl OfferEnd {
+    /// The stable word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Declined => "declined",
+            Self::TimedOut => "timed_out",
+            Self::AgentGone => "agent_gone",
+        }
+    }
+}
+
+/// Who ended a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Closer {
+    Visitor,
+    Agent,
+    System,
+}
+
+impl Closer {
+    /// The stable word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Visitor => "visitor",
+            Self::Agent => "agent",
+            Self::System => "system",
+        }
+    }
+}
+
+/// What a conversation held when it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The queue in which it waited or was offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueId>,
+    /// The agent and the offer of the place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<(PersonId, OfferId)>,
+}
+
+impl Event {
+    /// When it happened.
+    #[must_use]
+    pub fn at(&self) -> Time {
+        match self {
+            Self::Opened(opening) => opening.at,
+            Self::Said(said) | Self::Forwarded(said) => said.at,
+            Self::Queued { at, .. }
+            | Self::Offered { at, .. }
+            | Self::OfferEnded { at, .. }
+            | Self::OfferRejected { at, .. }
+            | Self::Assigned { at, .. }
+            | Self::PlaceChecked { at, .. }
+            | Self::Closed { at, .. }
+            | Self::Reopened { at, .. } => *at,
+        }
+    }
+
+    /// True when the visitor may see it: internal notes and the desk's book-keeping are for the company's people.
+    #[must_use]
+    pub fn public(&self) -> bool {
+        match self {
+            Self::Said(said) => said.visibility == Visibility::Public,
+            Self::OfferRejected { .. } | Self::PlaceChecked { .. } | Self::Forwarded(_) => false,
+            Self::Opened(_)
+            | Self::Queued { .. }
+            | Self::Offered { .. }
+            | Self::OfferEnded { .. }
+            | Self::Assigned { .. }
+            | Self::Closed { .. }
+            | Self::Reopened { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Who serves whom. The queue is the authority on order, the agent on capacity, the conversation on phase.
+//!
+//! One offer goes like this: the queue asks the agent for a place (`PlaceAsked`); the agent grants it or not, and is the only one
+//! who counts; the queue then offers the conversation, which confirms the place when the agent accepts or releases it when not.
+
+mod agent;
+mod queue;
+
+pub use agent::{Agent, AgentCommand, AgentEvent, CAPACITY_MAX, DOUBT_MS, LEASE_MS, Place, Presence};
+pub use queue::{AVOID_MS, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};

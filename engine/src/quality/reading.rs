@@ -1,0 +1,160 @@
+//! One message, read once for all features and rules.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::{Medium, Moment, Role, What};
+use crate::text::normalise;
+use crate::voice::Phrases;
+
+/// What people do with words, as far as features ask for it. The phrases are in `data/keyword-acts.txt`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    Greeting,
+    Introduction,
+    Closing,
+    FurtherHelp,
+    Thanks,
+    Apology,
+    Empathy,
+    FormalYou,
+    FamiliarYou,
+    Hold,
+    Forbidden,
+    Secret,
+    SecretWarning,
+    OffPlatform,
+    Promise,
+    PrivatePayment,
+    WantsHuman,
+    Threat,
+    Placeholder,
+    Mojibake,
+}
+
+const ACTS: [(&str, Act); 20] = [
+    ("greeting", Act::Greeting),
+    ("introduction", Act::Introduction),
+    ("closing", Act::Closing),
+    ("further_help", Act::FurtherHelp),
+    ("thanks", Act::Thanks),
+    ("apology", Act::Apology),
+    ("empathy", Act::Empathy),
+    ("formal_you", Act::FormalYou),
+    ("familiar_you", Act::FamiliarYou),
+    ("hold", Act::Hold),
+    ("forbidden", Act::Forbidden),
+    ("secret", Act::Secret),
+    ("secret_warning", Act::SecretWarning),
+    ("off_platform", Act::OffPlatform),
+    ("promise", Act::Promise),
+    ("private_payment", Act::PrivatePayment),
+    ("wants_human", Act::WantsHuman),
+    ("threat", Act::Threat),
+    ("placeholder", Act::Placeholder),
+    ("mojibake", Act::Mojibake),
+];
+
+/// A set of acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Acts(u32);
+
+impl Acts {
+    fn with(self, act: Act) -> Self {
+        Self(self.0 | 1 << act as u32)
+    }
+
+    fn has(self, act: Act) -> bool {
+        self.0 & 1 << act as u32 != 0
+    }
+}
+
+static PHRASES: LazyLock<Phrases<Acts>> = LazyLock::new(|| {
+    let mut acts_of: BTreeMap<&str, Acts> = BTreeMap::new();
+    for line in include_str!("../../data/keyword-acts.txt").lines().filter(|line| !line.starts_with('#')) {
+        let (name, phrases) =
+            line.split_once('\t').expect("a line of the compiled-in list has an act and phrases");
+        let known = ACTS.iter().find(|(known, _)| *known == name);
+        let (_, act) = known.expect("the compiled-in list has known acts only");
+        for phrase in phrases.split('\t') {
+            let acts = acts_of.entry(phrase).or_default();
+            *acts = acts.with(*act);
+        }
+    }
+    let mut phrases = Phrases::default();
+    acts_of.into_iter().for_each(|(phrase, acts)| phrases.insert(phrase, acts));
+    phrases
+});
+
+/// A message with what was read in it.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    pub(super) seq: u64,
+    pub(super) ts: i64,
+    pub(super) role: Role,
+    /// As written.
+    pub(super) text: &'a str,
+    /// In normal form; empty when nothing was written.
+    pub(super) normal: String,
+    acts: Acts,
+}
+
+impl<'a> Reading<'a> {
+    /// Reads a moment; `None` when nothing was said in it.
+    pub(super) fn of(moment: &Moment<'a>) -> Option<Self> {
+        let What::Said { role, text, medium } = moment.what else {
+            return None;
+        };
+        let normal = match medium {
+            Medium::Text => normalise(text),
+            Medium::Other => String::new(),
+        };
+        let mut acts = Acts::default();
+        PHRASES.each(&normal, |more| acts.0 |= more.0);
+        Some(Self { seq: moment.seq, ts: moment.ts, role, text, normal, acts })
+    }
+
+    /// True when something in it does `act`.
+    pub(super) fn does(&self, act: Act) -> bool {
+        self.acts.has(act)
+    }
+
+    /// 1 when something in it does `act`, else 0.
+    pub(super) fn count(&self, act: Act) -> i64 {
+        i64::from(self.does(act))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn does(text: &str) -> Vec<&'static str> {
+        let what = What::Said { role: Role::Agent, text, medium: Medium::Text };
+        let reading = Reading::of(&Moment { seq: 0, ts: 0, what }).expect("something was said");
+        ACTS.iter().filter(|(_, act)| reading.does(*act)).map(|(name, _)| *name).collect()
+    }
+
+    #[test]
+    fn acts_are_heard_in_both_languages() {
+        for (text, acts) in [
+            ("您好，工号 12 很高兴为您服务", vec!["greeting", "introduction", "formal_you"]),
+            ("Hi! My name is Ann", vec!["greeting", "introduction"]),
+            ("this history is shipped", vec![]),
+            ("加我VX123 便宜点", vec!["off_platform"]),
+            ("请把验证码告诉我", vec!["secret"]),
+            ("请不要告诉任何人您的密码", vec!["formal_you", "secret", "secret_warning"]),
+            ("Dear {name}, sorry", vec!["apology", "placeholder"]),
+        ] {
+            assert_eq!(does(text), acts, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_phrase_is_in_its_normal_form() {
+        let lines = include_str!("../../data/keyword-acts.txt").lines().filter(|line| !line.starts_with('#'));
+        for phrase in lines.flat_map(|line| line.split('\t').skip(1)) {
+            assert_eq!(normalise(phrase), phrase);
+        }
+    }
+}

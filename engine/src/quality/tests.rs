@@ -1,0 +1,6 @@
+//! Conversations in, scores out.
+
+mod broken_cards;
+mod scores;
+mod script;
+mod sums;

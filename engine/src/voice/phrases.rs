@@ -1,0 +1,133 @@
+//! Finding many phrases in one pass over a text.
+//!
+//! Phrases are found where they stand, Chinese ones anywhere and those of ASCII letters as whole words. A place costs two
+//! look-ups however many phrases there are, because few of them share their first two characters.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A set of phrases, each with what it stands for.
+#[derive(Debug)]
+pub(crate) struct Phrases<T> {
+    /// By the first two characters, longest first; phrases of one character are under that character and `'\0'`.
+    by_head: HashMap<u64, Vec<Phrase<T>>, BuildHasherDefault<HeadHasher>>,
+}
+
+#[derive(Debug)]
+struct Phrase<T> {
+    text: Box<str>,
+    /// True when more letters may follow: it was written with a `*` at its end.
+    open: bool,
+    meaning: T,
+}
+
+impl<T> Default for Phrases<T> {
+    fn default() -> Self {
+        Self { by_head: HashMap::default() }
+    }
+}
+
+impl<T> Phrases<T> {
+    /// Adds a normalised phrase; a `*` at its end lets it match longer words too (`refund*`). Empty phrases are left out.
+    pub(crate) fn insert(&mut self, phrase: &str, meaning: T) {
+        let (text, open) = phrase.strip_suffix('*').map_or((phrase, false), |stem| (stem, true));
+        let mut chars = text.chars();
+        let Some(first) = chars.next() else {
+            return;
+        };
+        let bucket = self.by_head.entry(head(first, chars.next())).or_default();
+        let place = bucket.partition_point(|other| other.text.len() >= text.len());
+        bucket.insert(place, Phrase { text: text.into(), open, meaning });
+    }
+
+    /// The phrases that stand at byte `at` of a normalised text, longest first: their length in bytes and their meaning.
+    pub(crate) fn at<'a>(&'a self, text: &'a str, at: usize) -> impl Iterator<Item = (usize, &'a T)> {
+        let mut chars = text[at..].chars();
+        let (first, second) = (chars.next(), chars.next());
+        let starts_word = at == 0 || !text.as_bytes()[at - 1].is_ascii_alphanumeric();
+        let heads = first.filter(|c| starts_word || !c.is_ascii_alphanumeric());
+        let pair = heads.and_then(|c| second.and_then(|d| self.by_head.get(&head(c, Some(d)))));
+        let single = heads.and_then(|c| self.by_head.get(&head(c, None)));
+        let candidates = pair.into_iter().chain(single).flatten();
+        candidates.filter_map(move |phrase| phrase.len_in(&text[at..]).map(|len| (len, &phrase.meaning)))
+    }
+
+    /// Calls `found` for every phrase anywhere in a normalised text, those inside others included.
+    pub(crate) fn each(&self, text: &str, mut found: impl FnMut(&T)) {
+        let mut at = 0;
+        while at < text.len() {
+            self.at(text, at).for_each(|(_, meaning)| found(meaning));
+            at = next(text, at);
+        }
+    }
+}
+
+impl<T> Phrase<T> {
+    /// Its length at the start of `rest`, with the letters that follow an open phrase; `None` if it isn't there.
+    fn len_in(&self, rest: &str) -> Option<usize> {
+        let after = rest.strip_prefix(&*self.text)?;
+        let is_letter = |byte: &u8| byte.is_ascii_alphanumeric();
+        if self.open {
+            return Some(self.text.len() + after.bytes().take_while(|byte| is_letter(byte)).count());
+        }
+        let ends_word = self.text.as_bytes().last().is_some_and(is_letter);
+        let goes_on = ends_word && after.as_bytes().first().is_some_and(is_letter);
+        (!goes_on).then_some(self.text.len())
+    }
+}
+
+/// The next place after `at` at which a phrase may start: after the word of ASCII letters there, or after one character.
+pub(crate) fn next(text: &str, at: usize) -> usize {
+    let word = text.as_bytes()[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    if word > 0 {
+        return at + word;
+    }
+    at + text[at..].chars().next().map_or(1, char::len_utf8)
+}
+
+fn head(first: char, second: Option<char>) -> u64 {
+    u64::from(first) << 32 | second.map_or(0, u64::from)
+}
+
+/// Spreads a head over 64 bits by Fibonacci hashing (Knuth, TAOCP 6.4). Keys are our own lexicons, not an attacker's.
+#[derive(Default)]
+struct HeadHasher(u64);
+
+impl Hasher for HeadHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(self.0 << 8 | u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, head: u64) {
+        let spread = head.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = spread ^ spread >> 32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(phrases: &[&'static str], text: &str) -> Vec<&'static str> {
+        let mut table = Phrases::default();
+        phrases.iter().for_each(|&phrase| table.insert(phrase, phrase));
+        let mut found = Vec::new();
+        table.each(text, |&phrase| found.push(phrase));
+        found
+    }
+
+    #[test]
+    fn chinese_is_found_anywhere_and_english_as_whole_words() {
+        assert_eq!(found(&["退款", "退款成功", "款"], "已退款成功"), ["退款成功", "退款", "款"]);
+        assert_eq!(found(&["art"], "art, start, party, an art"), ["art", "art"]);
+        assert_eq!(found(&["disappoint*", "qq*"], "i'm disappointed,加qq123"), ["disappoint*", "qq*"]);
+        assert_eq!(found(&["can", "can't", ":("], "can't :("), ["can't", "can", ":("]);
+        assert!(found(&["", "*"], "anything * at all").is_empty());
+    }
+}

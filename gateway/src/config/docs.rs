@@ -1,0 +1,106 @@
+//! What each key of the configuration means; a test holds this list and the structure together.
+
+use std::fmt::Write;
+
+use super::Config;
+
+/// (table or key, meaning), in the order in which they are printed.
+const DOCS: &[(&str, &str)] = &[
+    ("node", "The node itself."),
+    ("node.name", "Its name, unique in a cluster."),
+    ("node.data", "The folder of its embedded store. One process at a time."),
+    ("node.listen", "Where it serves HTTP, WebSocket and the pages. Port 0 takes a free one and prints it."),
+    ("node.development", "Hands out tokens to anybody on this machine. Loopback only; never in production."),
+    ("node.origins", "Web pages that may connect, as https://shop.example. The node's own pages always may."),
+    ("limits", "What one socket may do. Beyond a limit a request is refused with what to do; nothing accepted is dropped."),
+    ("limits.visitor_rate_per_s", "Requests per second of a visitor, in the long run."),
+    ("limits.visitor_burst", "Requests of a visitor at once."),
+    ("limits.agent_rate_per_s", "Requests per second of an agent."),
+    ("limits.agent_burst", "Requests of an agent at once."),
+    ("limits.visitor_frame_bytes", "Largest frame of a visitor."),
+    ("limits.agent_frame_bytes", "Largest frame of an agent."),
+    ("limits.visitor_queue_bytes", "Events that wait for a visitor's socket; beyond it they are read from the journal at its pace."),
+    ("limits.agent_queue_bytes", "The same for an agent's."),
+    ("limits.connections_per_address", "Sockets from one address; loopback is not counted in development."),
+    ("actors", "How actors live."),
+    ("actors.idle_ms", "An actor that has nothing to do for this time goes to rest; it wakes in milliseconds."),
+    ("actors.cells_max", "Actors awake at once; beyond it the longest idle go to rest first."),
+    ("actors.revive_per_s", "Actors that a starting node revives per second, where a crash left something undone."),
+    ("watchers", "What reads every conversation while it happens."),
+    ("watchers.enabled", "summary lists conversations, quality inspects them, voice hears customers."),
+    ("tenants", "The companies. Without any, the sample company is there."),
+    ("tenants.id", "Its name; tokens carry it."),
+    ("tenants.secret", "Signs its tokens (HS256), at least 32 bytes. In development one is made and kept in the data folder."),
+    ("tenants.knowledge", "The bot's knowledge base, a TOML file. Without one the sample's."),
+    ("tenants.score_card", "The score card of quality inspection, a TOML file. Without one the sample's."),
+    ("tenants.offer_ms", "How long an offer to an agent stands."),
+    ("tenants.queues", "Its queues; the first is the default."),
+    ("tenants.queues.id", "Its name."),
+    ("tenants.queues.name_zh", "As people read it, in Chinese."),
+    ("tenants.queues.name_en", "As people read it, in English."),
+    ("tenants.agents", "Its agents."),
+    ("tenants.agents.id", "Begins with ag_."),
+    ("tenants.agents.name", "As visitors read it."),
+    ("tenants.agents.queues", "The queues that the agent serves."),
+    ("tenants.agents.capacity", "Conversations at once, unless the agent says otherwise."),
+    ("tenants.bot", "The bot that answers first. Without one every conversation goes to the default queue."),
+    ("tenants.bot.id", "Its name."),
+    ("tenants.bot.name", "As visitors read it."),
+];
+
+fn doc(path: &str) -> &'static str {
+    DOCS.iter().find(|(key, _)| *key == path).map_or("", |(_, doc)| doc)
+}
+
+/// The configuration in force, as a TOML file with explanations; secrets are left out.
+#[must_use]
+pub fn print(config: &Config) -> String {
+    let mut config = config.clone();
+    for tenant in &mut config.tenants {
+        tenant.secret = tenant.secret.as_ref().map(|_| "(set)".to_owned());
+    }
+    let plain = toml::to_string_pretty(&config).expect("the configuration is representable");
+    let mut table = String::new();
+    let mut printed = String::new();
+    for line in plain.lines() {
+        let header = line.trim_matches(['[', ']']);
+        let path = if line.starts_with('[') {
+            header.clone_into(&mut table);
+            table.clone()
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|(key, _)| !key.starts_with([' ', '"'])) {
+            if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
+        } else {
+            String::new()
+        };
+        let doc = doc(&path);
+        if !doc.is_empty() {
+            writeln!(printed, "# {doc}").expect("a string takes text");
+        }
+        writeln!(printed, "{line}").expect("a string takes text");
+    }
+    printed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn every_key_is_explained_and_what_is_printed_can_be_read_again() {
+        let mut tenant = sample::company();
+        tenant.secret = Some("x".repeat(32));
+        (tenant.knowledge, tenant.score_card) = (Some("kb.toml".into()), Some("card.toml".into()));
+        let config = Config { tenants: vec![tenant], ..Config::default() };
+        let printed = print(&config);
+        for (line, before) in printed.lines().skip(1).zip(printed.lines()) {
+            let key = line.starts_with('[') || (line.contains(" = ") && !line.starts_with(' '));
+            assert!(!key || before.starts_with("# "), "{line} has no explanation");
+        }
+        let again: Config = toml::from_str(&printed).expect("it is a configuration");
+        assert_eq!(again.tenants[0].agents, config.tenants[0].agents);
+        for (path, _) in DOCS {
+            assert!(printed.contains(path.rsplit('.').next().expect("a name")), "{path} is not a key any more");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The edge of Conversa: WebSocket protocol v1, REST, the pages and the command line. It decides nothing.
+
+pub mod auth;
+pub mod cli;
+pub mod client;
+pub mod config;
+mod metrics;
+mod pages;
+mod problem;
+pub mod replay;
+mod rest;
+mod server;
+mod socket;
+mod talk;
+pub mod wire;
+
+pub use server::{Running, Stop, serve};

@@ -1,0 +1,114 @@
+//! Metrics in the OpenMetrics text format. No label names a tenant's people or conversations.
+
+use std::sync::Arc;
+
+use conversa_actors::host::Host;
+use conversa_cluster::sqlite::State;
+use conversa_engine::refusal::Code;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::wire::Bye;
+
+type Labels = Vec<(&'static str, String)>;
+
+/// What the edge counts.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) sockets_opened: Counter,
+    pub(crate) requests: Counter,
+    pub(crate) messages: Counter,
+    pub(crate) events_sent: Counter,
+    refusals: Family<Labels, Counter>,
+    closes: Family<Labels, Counter>,
+    sockets: Gauge,
+    host: Vec<(Gauge, fn(&Host) -> u64)>,
+    store_commits: Gauge,
+    store_writes: Gauge,
+    store_failing: Gauge,
+}
+
+/// (name, help, reading) of what the host counts.
+type Reading = (&'static str, &'static str, fn(&Host) -> u64);
+
+const HOST: &[Reading] = &[
+    ("conversa_cells", "Actors that are awake", |host| host.cells() as u64),
+    ("conversa_activations", "Actors that were activated", |host| host.meters().activations.get()),
+    ("conversa_rests", "Actors that went to rest", |host| host.meters().rests.get()),
+    ("conversa_actor_failures", "Actors that failed and were started again", |host| host.meters().failures.get()),
+    ("conversa_appends", "Appends to the journal", |host| host.meters().appends.get()),
+    ("conversa_events", "Events written to the journal", |host| host.meters().events.get()),
+    ("conversa_letters", "Letters between actors, repeats included", |host| host.meters().letters.get()),
+    ("conversa_pushes", "Events pushed to people", |host| host.meters().pushes.get()),
+    ("conversa_overloaded", "Requests refused because a mailbox was full", |host| host.meters().overloaded.get()),
+    ("conversa_unheard", "Events that a watcher reads from the journal because its mailbox was full", |host| host.meters().unheard.get()),
+];
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::default();
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let sockets_opened = counter("conversa_sockets_opened", "WebSockets that were opened");
+        let requests = counter("conversa_requests", "Requests on sockets");
+        let messages = counter("conversa_messages", "Messages that clients sent");
+        let events_sent = counter("conversa_events_sent", "Events written to sockets");
+        let (refusals, closes) = (Family::<Labels, Counter>::default(), Family::<Labels, Counter>::default());
+        registry.register("conversa_refusals", "Requests refused, by code", refusals.clone());
+        registry.register("conversa_closes", "Sockets closed, by close code", closes.clone());
+        let mut gauge = |name: &str, help: &str| {
+            let gauge: Gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let sockets = gauge("conversa_sockets", "WebSockets that are connected");
+        let host = HOST.iter().map(|(name, help, reading)| (gauge(name, help), *reading)).collect();
+        let store_commits = gauge("conversa_store_commits", "Commits of the embedded store");
+        let store_writes = gauge("conversa_store_writes", "Writes in these commits");
+        let store_failing = gauge("conversa_store_failing", "1 while the store cannot write");
+        Self {
+            registry,
+            sockets_opened,
+            requests,
+            messages,
+            events_sent,
+            refusals,
+            closes,
+            sockets,
+            host,
+            store_commits,
+            store_writes,
+            store_failing,
+        }
+    }
+
+    pub(crate) fn refused(&self, code: Code) {
+        self.refusals.get_or_create(&vec![("code", code.as_str().to_owned())]).inc();
+    }
+
+    pub(crate) fn closed(&self, bye: Bye) {
+        self.closes.get_or_create(&vec![("code", bye.code().to_string())]).inc();
+    }
+
+    /// The page.
+    pub(crate) fn page(&self, host: &Arc<Host>, store: &State) -> String {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.sockets.set(signed(host.lobby().len() as u64));
+        for (gauge, reading) in &self.host {
+            gauge.set(signed(reading(host)));
+        }
+        self.store_commits.set(signed(store.commits()));
+        self.store_writes.set(signed(store.writes()));
+        self.store_failing.set(i64::from(store.failing()));
+        let mut page = String::new();
+        encode(&mut page, &self.registry).expect("a string takes text");
+        page
+    }
+}

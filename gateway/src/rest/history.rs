@@ -1,0 +1,151 @@
+//! A conversation's log: pages of it, a transcript, and saying something without a socket.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use conversa_actors::address::Address;
+use conversa_actors::cell::envelope::{Envelope, unseal};
+use conversa_actors::letter::Payload;
+use conversa_engine::content::Content;
+use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, Event, Person, Say, Visibility};
+use conversa_engine::ids::ConversationId;
+use conversa_engine::refusal::{Code, Refusal};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Caller, Cv, conversation_address, visible};
+use crate::auth::{Principal, Role};
+use crate::problem::Problem;
+use crate::server::Edge;
+use crate::wire;
+
+const PAGE_MAX: usize = 200;
+/// Events of one transcript.
+const TRANSCRIPT_EVENTS_MAX: usize = 20_000;
+
+/// Which page of a log.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Page {
+    /// Events after this offset.
+    #[serde(default)]
+    after: u64,
+    /// At most this many.
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+/// The events of a page that `principal` may see, and where the page ends.
+async fn read(edge: &Arc<Edge>, principal: &Principal, address: &Address, after: u64, limit: usize) -> Result<(Vec<(u64, Event)>, Option<u64>), Refusal> {
+    let entries = edge.host.journal().read(address, after, limit).await;
+    let entries = entries.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
+    let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.seq);
+    let mut events = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let envelope: Envelope<Event> = unseal(&entry.body).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+        if principal.role != Role::Visitor || envelope.body.public() {
+            events.push((entry.seq, envelope.body));
+        }
+    }
+    Ok((events, next))
+}
+
+/// A page as the socket's `history.page` gives it.
+pub(crate) async fn page(edge: &Arc<Edge>, principal: &Principal, address: &Address, page: Page) -> Result<Value, Refusal> {
+    let view = visible(edge, principal, address).await?;
+    let limit = page.limit.unwrap_or(100).clamp(1, PAGE_MAX);
+    let (events, next) = read(edge, principal, address, page.after, limit).await?;
+    let cv = &*address.key;
+    let conversation: ConversationId = cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation"))?;
+    let mut messages = Vec::new();
+    let mut others = Vec::new();
+    for (o, event) in &events {
+        match event {
+            Event::Said(said) => messages.push(json!(wire::message(conversation, cv, *o, said))),
+            other => {
+                if let Some((k, d)) = wire::shown(other) {
+                    others.push(json!({ "k": k, "cv": cv, "ep": 1, "o": o, "ts": other.at(), "d": d }));
+                }
+            }
+        }
+    }
+    Ok(json!({ "messages": messages, "events": others, "next": next, "head": view["o"] }))
+}
+
+/// `GET /v1/conversations/{cv}/messages`
+pub(crate) async fn messages(State(edge): State<Arc<Edge>>, Caller(principal): Caller, Path(cv): Cv, Query(query): Query<Page>) -> Answer {
+    let address = conversation_address(&principal, &cv)?;
+    let mut page = page(&edge, &principal, &address, query).await?;
+    Ok(Json(json!({ "items": page["messages"].take(), "next": page["next"], "head": page["head"] })))
+}
+
+/// `GET /v1/conversations/{cv}/transcript`
+pub(crate) async fn transcript(State(edge): State<Arc<Edge>>, Caller(principal): Caller, Path(cv): Cv) -> Result<Response, Problem> {
+    let address = conversation_address(&principal, &cv)?;
+    visible(&edge, &principal, &address).await?;
+    let mut text = String::new();
+    let (mut after, mut count) = (0, 0);
+    loop {
+        let (events, next) = read(&edge, &principal, &address, after, PAGE_MAX).await?;
+        count += events.len();
+        for (o, event) in &events {
+            line(&mut text, *o, event);
+        }
+        match next {
+            Some(next) if count < TRANSCRIPT_EVENTS_MAX => after = next,
+            Some(_) => {
+                text.push_str("… the transcript is longer: read /messages\n");
+                break;
+            }
+            None => break,
+        }
+    }
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+fn line(text: &mut String, o: u64, event: &Event) {
+    let at = event.at().ms();
+    let written = match event {
+        Event::Said(said) => {
+            let words = said.content.plain().replace('\n', "\n    ");
+            writeln!(text, "{o}\t{at}\t{}: {words}", said.author.name)
+        }
+        other => match wire::shown(other) {
+            Some((k, _)) => writeln!(text, "{o}\t{at}\t* {k}"),
+            None => Ok(()),
+        },
+    };
+    written.expect("a string takes text");
+}
+
+/// What to say.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Saying {
+    key: ClientKey,
+    content: Content,
+}
+
+/// `POST /v1/conversations/{cv}/messages`
+pub(crate) async fn say(State(edge): State<Arc<Edge>>, Caller(principal): Caller, Path(cv): Cv, Json(saying): Json<Saying>) -> Answer {
+    let address = conversation_address(&principal, &cv)?;
+    let kind = match principal.role {
+        Role::Visitor => AuthorKind::Visitor,
+        Role::Agent => AuthorKind::Agent,
+        Role::Supervisor => return Err(Problem::new(Code::Forbidden, "supervisors do not speak in conversations yet")),
+    };
+    let author = Author::person(kind, &Person { id: principal.id.clone(), name: principal.name.clone() });
+    let say = Say { author, key: Some(saying.key), content: saying.content, visibility: Visibility::Public };
+    let answer = edge.host.ask(&address, Payload::of(Command::Say(say))).await;
+    let conversation: ConversationId = cv.parse().map_err(|_| Problem::new(Code::NotFound, "there is no such conversation"))?;
+    match answer {
+        Ok(accepted) => {
+            let o = accepted.first;
+            Ok(Json(json!({ "id": conversation.message(o), "cv": cv, "o": o, "ep": 1, "ts": accepted.at })))
+        }
+        Err(Refusal { code: Code::Duplicate, seq, .. }) => Ok(Json(json!({ "cv": cv, "o": seq, "ep": 1, "dup": true }))),
+        Err(refusal) => Err(refusal.into()),
+    }
+}

@@ -1,0 +1,257 @@
+//! The server: one listener for WebSocket, REST and pages, and its graceful stop.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use axum::serve::ListenerExt;
+use conversa_actors::host::{Bounds, Host};
+use conversa_actors::tenant::Tenant;
+use conversa_cluster::node::Node;
+use conversa_cluster::sqlite::State as StoreState;
+use conversa_engine::ids::TenantId;
+use conversa_engine::refusal::{Code, Refusal};
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::auth::{self, Principal};
+use crate::config::{Config, Limits, sample};
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::rest;
+
+/// Clients get this long to take their goodbye when a node stops.
+const DRAIN: Duration = Duration::from_secs(3);
+/// The file in the data folder that holds the secret made in development.
+const SECRET_FILE: &str = "development-secret";
+
+/// What every request needs.
+pub(crate) struct Edge {
+    pub(crate) host: Arc<Host>,
+    pub(crate) node: String,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    pub(crate) development: bool,
+    pub(crate) companies: Vec<Arc<Tenant>>,
+    store: Arc<StoreState>,
+    secrets: HashMap<TenantId, String>,
+    origins: Vec<String>,
+    draining: AtomicBool,
+    sockets: AtomicU64,
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Edge {
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// True while the store cannot write: nothing is accepted then.
+    pub(crate) fn failing(&self) -> bool {
+        self.store.failing()
+    }
+
+    pub(crate) fn next_socket(&self) -> u64 {
+        self.sockets.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn metrics_page(&self) -> String {
+        self.metrics.page(&self.host, &self.store)
+    }
+
+    /// The principal of a token.
+    pub(crate) fn check(&self, token: &str) -> Result<Principal, Refusal> {
+        auth::check(token, self.host.now(), |tenant| self.secrets.get(tenant).cloned())
+    }
+
+    /// Signs a token of a company of this node.
+    pub(crate) fn sign(&self, principal: &Principal) -> Result<(String, conversa_engine::time::Time), Refusal> {
+        let secret = self.secrets.get(&principal.tenant).ok_or_else(|| Refusal::new(Code::NotFound, "there is no such company"))?;
+        auth::sign(secret, principal, self.host.now())
+    }
+
+    pub(crate) fn company(&self, tenant: &TenantId) -> Result<&Arc<Tenant>, Refusal> {
+        self.host.tenant(tenant).ok_or_else(|| Refusal::new(Code::NotFound, "there is no such company"))
+    }
+
+    /// A web page may connect when it is the node's own or the operator allows it; programs send no Origin.
+    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+        let origin = origin.to_str().unwrap_or_default();
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let own = origin.split_once("://").is_some_and(|(_, of)| of == host) && !host.is_empty();
+        if own || self.origins.iter().any(|allowed| allowed == origin) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Forbidden, format!("pages of {origin:?} may not connect: the operator adds them to node.origins")))
+    }
+
+    /// A connection of an address; `None` when it has too many.
+    pub(crate) fn take_slot(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
+        let counted = !(self.development && address.is_loopback());
+        if counted {
+            let mut addresses = self.addresses.lock();
+            let count = addresses.entry(address).or_default();
+            if *count >= self.limits.connections_per_address {
+                return None;
+            }
+            *count += 1;
+        }
+        Some(Slot { edge: Arc::clone(self), address: counted.then_some(address) })
+    }
+}
+
+/// One counted connection.
+pub(crate) struct Slot {
+    edge: Arc<Edge>,
+    address: Option<IpAddr>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let mut addresses = self.edge.addresses.lock();
+        if let Some(count) = addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&address);
+            }
+        }
+    }
+}
+
+/// Asks a running server to stop.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Stop {
+    /// Refuse, drain, flush, end.
+    pub fn stop(&self) {
+        // Nobody listens any more when it has already stopped.
+        let _ = self.0.send(true);
+    }
+}
+
+/// A running server.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Asks it to stop.
+    pub stop: Stop,
+    ended: tokio::task::JoinHandle<anyhow::Result<()>>,
+    edge: Arc<Edge>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// Waits until it has stopped.
+    ///
+    /// # Errors
+    /// When it ended for another reason.
+    pub async fn ended(self) -> anyhow::Result<()> {
+        self.ended.await?
+    }
+
+    /// The host of its cells: for tests and the command line.
+    #[must_use]
+    pub fn host(&self) -> &Arc<Host> {
+        &self.edge.host
+    }
+}
+
+/// Starts a node with its server; relative file names in `config` are relative to `base`.
+///
+/// # Errors
+/// Whatever keeps it from starting, with what to do.
+pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
+    if config.tenants.is_empty() {
+        config.tenants.push(sample::company());
+    }
+    config.check()?;
+    let companies = config.companies(base)?;
+    // The address first: a second process says so before it touches the data.
+    let listener = TcpListener::bind(&config.node.listen)
+        .await
+        .map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}; is another node running? set node.listen", config.node.listen))?;
+    let data = base.join(&config.node.data);
+    let node = Node::start(&data, Bounds::from(&config.actors), companies.clone()).await?;
+    let secrets = secrets(&config, &data)?;
+    let address = listener.local_addr()?;
+    let edge = Arc::new(Edge {
+        host: Arc::clone(node.host()),
+        node: config.node.name.clone(),
+        limits: config.limits.clone(),
+        metrics: Metrics::new(),
+        development: config.node.development,
+        companies,
+        store: Arc::clone(node.store()),
+        secrets,
+        origins: config.node.origins.clone(),
+        draining: AtomicBool::new(false),
+        sockets: AtomicU64::new(0),
+        addresses: Mutex::default(),
+    });
+    let (stop, stopping) = watch::channel(false);
+    let ended = tokio::spawn(run(listener, node, Arc::clone(&edge), stopping));
+    Ok(Running { address, stop: Stop(stop), ended, edge })
+}
+
+async fn run(listener: TcpListener, node: Node, edge: Arc<Edge>, mut stopping: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let router = rest::router(&edge).into_make_service_with_connect_info::<SocketAddr>();
+    let mut accepting = stopping.clone();
+    // Small frames leave at once; a connection that is already gone cannot take the option.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let _ = accepting.wait_for(|stop| *stop).await;
+    });
+    let server = tokio::spawn(async move { server.await });
+    let _ = stopping.wait_for(|stop| *stop).await;
+    edge.draining.store(true, Ordering::Relaxed);
+    edge.host.lobby().drain();
+    let mut waited = Duration::ZERO;
+    while !edge.host.lobby().is_empty() && waited < DRAIN {
+        const STEP: Duration = Duration::from_millis(20);
+        tokio::time::sleep(STEP).await;
+        waited += STEP;
+    }
+    node.stop().await;
+    server.abort();
+    Ok(())
+}
+
+/// The secrets of all companies; in development one that is missing is made once and kept.
+pub(crate) fn secrets(config: &Config, data: &Path) -> anyhow::Result<HashMap<TenantId, String>> {
+    let mut secrets = HashMap::new();
+    for tenant in &config.tenants {
+        let secret = match &tenant.secret {
+            Some(secret) => secret.clone(),
+            None => development_secret(data)?,
+        };
+        secrets.insert(TenantId::new(tenant.id.as_str()), secret);
+    }
+    Ok(secrets)
+}
+
+fn development_secret(data: &Path) -> anyhow::Result<String> {
+    let file = data.join(SECRET_FILE);
+    if let Ok(secret) = std::fs::read_to_string(&file) {
+        return Ok(secret.trim().to_owned());
+    }
+    let bytes = conversa_cluster::clock::random::<32>();
+    let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::create_dir_all(data)?;
+    std::fs::write(&file, &secret)?;
+    #[cfg(unix)]
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(secret)
+}

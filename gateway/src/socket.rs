@@ -1,0 +1,132 @@
+//! The WebSocket: the only file that names it. It takes the upgrade, chooses the encoding, moves bytes, and closes with a reason.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use conversa_engine::refusal::Code;
+use futures_util::SinkExt;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::problem::Problem;
+use crate::server::Edge;
+use crate::talk;
+use crate::wire::{Bye, Encoding, SUBPROTOCOLS, encode};
+
+/// tungstenite's own defaults cost 134 KiB per idle socket; with these it is below 9.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+const WRITE_BUFFER_BYTES: usize = 0;
+const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// A client that takes nothing for this time is let go; it resumes when it can.
+const WRITE: Duration = Duration::from_secs(30);
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// `GET /v1/ws`
+pub(crate) async fn upgrade(
+    State(edge): State<Arc<Edge>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return Problem::new(Code::BadRequest, format!("this is a WebSocket endpoint: {rejection}")).into_response(),
+    };
+    if let Err(problem) = edge.admit(&headers) {
+        return problem.into_response();
+    }
+    let upgrade = upgrade
+        .protocols(SUBPROTOCOLS.map(|(name, _)| name))
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX);
+    let chosen = upgrade.selected_protocol().and_then(|name| name.to_str().ok());
+    let Some(encoding) = SUBPROTOCOLS.iter().find(|(name, _)| Some(*name) == chosen).map(|(_, encoding)| *encoding) else {
+        let names = SUBPROTOCOLS.map(|(name, _)| name).join(", ");
+        return Problem::new(Code::BadRequest, format!("ask for one of the subprotocols {names}")).into_response();
+    };
+    let Some(slot) = edge.take_slot(peer.ip()) else {
+        let problem = Problem::new(Code::RateLimited, "too many connections from this address: close some, or ask the operator to raise the limit");
+        return problem.into_response();
+    };
+    upgrade.on_upgrade(move |web_socket| async move {
+        talk::hold(edge, Transport { web_socket, encoding }).await;
+        drop(slot);
+    })
+}
+
+/// A WebSocket that carries frames of one encoding.
+pub(crate) struct Transport {
+    web_socket: WebSocket,
+    encoding: Encoding,
+}
+
+impl Transport {
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The next frame's bytes; `None` when the client has gone.
+    pub(crate) async fn receive(&mut self) -> Option<Result<Bytes, (Bye, &'static str)>> {
+        loop {
+            return match (self.web_socket.recv().await?, self.encoding) {
+                (Ok(Message::Text(text)), Encoding::Json) => Some(Ok(text.into())),
+                (Ok(Message::Binary(bytes)), Encoding::MessagePack) => Some(Ok(bytes)),
+                (Ok(Message::Text(_)), Encoding::MessagePack) => Some(Err((Bye::BadFrame, "conversa.v1.msgpack takes binary frames"))),
+                (Ok(Message::Binary(_)), Encoding::Json) => Some(Err((Bye::BadFrame, "conversa.v1.json takes text frames"))),
+                (Ok(Message::Ping(_) | Message::Pong(_)), _) => continue,
+                (Ok(Message::Close(_)), _) => None,
+                (Err(error), _) if error.to_string().contains("too long") => Some(Err((Bye::FrameTooLarge, "the frame is larger than 256 KiB"))),
+                (Err(_), _) => None,
+            };
+        }
+    }
+
+    /// Writes frames; false when the client does not take them.
+    pub(crate) async fn send(&mut self, frames: &mut Vec<Vec<u8>>) -> Result<(), Bye> {
+        let sending = async {
+            for frame in frames.drain(..) {
+                self.web_socket.feed(message(self.encoding, frame)).await?;
+            }
+            self.web_socket.flush().await
+        };
+        match timeout(WRITE, sending).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Bye::Normal),
+            Err(_) => Err(Bye::SlowConsumer),
+        }
+    }
+
+    /// Says why, and closes.
+    pub(crate) async fn close(mut self, bye: Bye, reason: &str) {
+        let closing = async {
+            if bye != Bye::Normal {
+                let frame = encode(self.encoding, &json!({ "t": "bye", "code": bye.code(), "reason": reason }));
+                self.web_socket.send(message(self.encoding, frame)).await?;
+            }
+            let frame = CloseFrame { code: bye.code(), reason: reason.into() };
+            self.web_socket.send(Message::Close(Some(frame))).await?;
+            // The client answers with its own close frame.
+            while let Some(Ok(_)) = self.web_socket.recv().await {}
+            Ok::<_, axum::Error>(())
+        };
+        // A client that is gone needs no goodbye.
+        let _ = timeout(CLOSE, closing).await;
+    }
+}
+
+fn message(encoding: Encoding, frame: Vec<u8>) -> Message {
+    match encoding {
+        Encoding::Json => Message::text(String::from_utf8(frame).expect("JSON is UTF-8")),
+        Encoding::MessagePack => Message::binary(frame),
+    }
+}

@@ -1,0 +1,36 @@
+//! Reading from the journal what a socket has not been shown: after a resume, a lost push or a slow spell. At the client's pace:
+//! one page at a time, each written before the next is read.
+
+use conversa_actors::address::Address;
+use conversa_actors::cell::envelope::{Envelope, unseal};
+use conversa_engine::conversation::Event;
+
+use super::{Goodbye, Talk, goodbye};
+use crate::wire::Bye;
+
+/// Events of one page.
+const PAGE: usize = 64;
+
+impl Talk {
+    /// Reads one page of `source`; comes again until the conversation is live.
+    pub(super) async fn catch_up(&mut self, source: &Address) -> Result<(), Goodbye> {
+        let Some(after) = self.socket.behind(source) else { return Ok(()) };
+        let entries = self.edge.host.journal().read(source, after, PAGE).await;
+        let entries = entries.map_err(|error| goodbye(Bye::Internal, error.to_string()))?;
+        let mut shown = after;
+        for entry in &entries {
+            let envelope: Envelope<Event> =
+                unseal(&entry.body).map_err(|_| goodbye(Bye::Internal, format!("a stored event of {} cannot be read", source.key)))?;
+            match self.socket.held(source, entry.seq) {
+                Some((request, accepted)) => self.answered(request, source, Ok(accepted)),
+                None => self.event(source, entry.seq, &envelope.body),
+            }
+            shown = entry.seq;
+        }
+        let end = entries.len() < PAGE;
+        if !self.socket.caught_up(source, shown, end) {
+            self.behind.push(source.clone());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! Requests: each method asks one actor, or looks something up.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use conversa_actors::address::Address;
+use conversa_actors::behaviour::Behaviour;
+use conversa_actors::behaviours::{Conversation, Session, SessionCommand};
+use conversa_actors::letter::Payload;
+use conversa_engine::content::Content;
+use conversa_engine::conversation::{Author, AuthorKind, Closer, Command, Person, QueueReason, Say, Visibility};
+use conversa_engine::desk::{AgentCommand, Presence};
+use conversa_engine::ids::{ConversationId, OfferId, is_id};
+use conversa_engine::refusal::{Code, Refusal};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{DEADLINE, Goodbye, Pending, Talk, goodbye};
+use crate::auth::{Principal, Role};
+use crate::rest::history;
+use crate::server::Edge;
+use crate::wire::{self, Bye, Head};
+
+#[derive(Deserialize)]
+struct Send {
+    content: Content,
+    #[serde(default)]
+    visibility: Visibility,
+}
+
+#[derive(Deserialize)]
+struct Open {
+    #[serde(default = "web")]
+    channel: String,
+    #[serde(default = "zh")]
+    lang: String,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+fn web() -> String {
+    "web".into()
+}
+
+fn zh() -> String {
+    "zh".into()
+}
+
+#[derive(Deserialize)]
+struct Close {
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TheOffer {
+    offer: OfferId,
+}
+
+#[derive(Deserialize)]
+struct SetPresence {
+    state: Presence,
+    #[serde(default)]
+    capacity: Option<u16>,
+}
+
+const METHODS: &str = "message.send, conversation.open, conversation.close, human.request, history.page (visitors); \
+     presence.set, offer.accept, offer.decline, message.send, conversation.close, history.page (agents)";
+
+impl Talk {
+    /// Takes a request; what it asks for is answered through the socket's queue.
+    pub(super) fn request(&mut self, head: &Head<'_>, bytes: &Bytes) -> Result<(), Goodbye> {
+        let Some(id) = head.id else { return Err(goodbye(Bye::BadFrame, "a req carries an id")) };
+        if self.pending.iter().any(|pending| pending.id == id) {
+            return Err(goodbye(Bye::BadFrame, format!("request {id} has no answer yet: use another id")));
+        }
+        self.edge.metrics.requests.inc();
+        let sends = head.m.as_deref() == Some("message.send");
+        self.pending.push(Pending { id, until: Instant::now() + DEADLINE, sends });
+        if let Err(refusal) = self.dispatch(head, bytes, id) {
+            self.pending.retain(|pending| pending.id != id);
+            self.edge.metrics.refused(refusal.code);
+            self.frames.push(wire::refused(self.encoding, id, &refusal));
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        self.bucket.take(Instant::now()).map_err(|ms| {
+            Refusal::new(Code::RateLimited, "too many requests: wait and repeat it with the same key").retry_after_ms(ms)
+        })?;
+        if self.edge.failing() {
+            return Err(Refusal::new(Code::Unavailable, "the node's store cannot write now: try again").retry_after_ms(2_000));
+        }
+        let role = self.principal.role;
+        match (head.m.as_deref().unwrap_or_default(), role) {
+            ("message.send", Role::Visitor | Role::Agent) => self.send(head, bytes, id),
+            ("conversation.open", Role::Visitor) => self.open(bytes, id),
+            ("human.request", Role::Visitor) => {
+                let by = self.author();
+                self.command(head, id, Command::AskHuman { by, reason: QueueReason::Asked })
+            }
+            ("conversation.close", Role::Visitor | Role::Agent) => self.close(head, bytes, id),
+            ("offer.accept", Role::Agent) => {
+                let TheOffer { offer } = self.params(bytes)?;
+                let agent = self.principal.id.clone();
+                self.command(head, id, Command::Accept { agent, offer })
+            }
+            ("offer.decline", Role::Agent) => {
+                let TheOffer { offer } = self.params(bytes)?;
+                let agent = self.principal.id.clone();
+                self.command(head, id, Command::Decline { agent, offer })
+            }
+            ("presence.set", Role::Agent) => self.set_presence(bytes, id),
+            ("history.page", _) => self.history(head, bytes, id),
+            (
+                method @ ("message.send" | "conversation.open" | "human.request" | "conversation.close" | "offer.accept" | "offer.decline"
+                | "presence.set"),
+                _,
+            ) => Err(Refusal::new(Code::Forbidden, format!("{method} is not for your role"))),
+            ("", _) => Err(Refusal::new(Code::BadRequest, "a req names its method in m")),
+            (method, _) => Err(Refusal::new(Code::BadRequest, format!("unknown method {method:?}; there are: {METHODS}"))),
+        }
+    }
+
+    fn params<P: serde::de::DeserializeOwned>(&self, bytes: &Bytes) -> Result<P, Refusal> {
+        wire::params(self.encoding, bytes)
+    }
+
+    fn author(&self) -> Author {
+        let kind = match self.principal.role {
+            Role::Visitor => AuthorKind::Visitor,
+            Role::Agent | Role::Supervisor => AuthorKind::Agent,
+        };
+        Author::person(kind, &Person { id: self.principal.id.clone(), name: self.principal.name.clone() })
+    }
+
+    /// Asks the conversation that the request names.
+    fn command(&self, head: &Head<'_>, id: u64, command: Command) -> Result<(), Refusal> {
+        let address = self.conversation(head)?;
+        self.edge.host.request(&address, Payload::of(command), &self.socket, id);
+        Ok(())
+    }
+
+    fn conversation(&self, head: &Head<'_>) -> Result<Address, Refusal> {
+        let cv = head.cv.as_deref().ok_or_else(|| Refusal::new(Code::BadRequest, "the request names its conversation in cv"))?;
+        let known: ConversationId = cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation: open one first"))?;
+        Ok(Address::new(self.principal.tenant.clone(), Conversation::KIND, known.to_string()))
+    }
+
+    fn send(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Send { content, visibility } = self.params(bytes)?;
+        let key = head.key.as_deref().ok_or_else(|| Refusal::new(Code::BadRequest, "message.send carries a key: <device>.<n>"))?;
+        let key = key.parse().map_err(|error| Refusal::new(Code::BadRequest, format!("{error}")))?;
+        let say = Say { author: self.author(), key: Some(key), content, visibility };
+        self.edge.metrics.messages.inc();
+        self.command(head, id, Command::Say(say))
+    }
+
+    fn close(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Close { reason } = self.params(bytes)?;
+        let by = if self.principal.role == Role::Visitor { Closer::Visitor } else { Closer::Agent };
+        let reason: String = reason.unwrap_or_default().chars().take(256).collect();
+        self.command(head, id, Command::Close { by, person: Some(self.principal.id.clone()), reason })
+    }
+
+    fn open(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Open { channel, lang, name } = self.params(bytes)?;
+        if !is_id(&channel) || !is_id(&lang) {
+            return Err(Refusal::new(Code::BadRequest, "channel and lang are short words, for instance web and zh"));
+        }
+        let name = name.unwrap_or_else(|| self.principal.name.clone()).chars().take(64).collect();
+        let command = SessionCommand::Open { channel: channel.clone(), language: lang, name };
+        self.spawn(id, |edge, principal| async move { open(&edge, &principal, &channel, command).await });
+        Ok(())
+    }
+
+    fn set_presence(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let SetPresence { state, capacity } = self.params(bytes)?;
+        let agent = self.agent();
+        self.spawn(id, move |edge, _| async move {
+            let command = AgentCommand::SetPresence { presence: state, capacity };
+            edge.host.ask(&agent, Payload::of(command)).await?;
+            let view = edge.host.view_json(&agent).await?;
+            Ok(json!({ "state": view["state"], "capacity": view["capacity"], "places": view["places"] }))
+        });
+        Ok(())
+    }
+
+    fn history(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let page: history::Page = self.params(bytes)?;
+        let address = self.conversation(head)?;
+        self.spawn(id, move |edge, principal| async move { history::page(&edge, &principal, &address, page).await });
+        Ok(())
+    }
+
+    /// Deals with a request beside the socket's own task; the answer comes through the socket's queue.
+    fn spawn<F>(&self, id: u64, work: impl FnOnce(Arc<Edge>, Principal) -> F)
+    where
+        F: Future<Output = Result<Value, Refusal>> + std::marker::Send + 'static,
+    {
+        let (work, socket) = (work(Arc::clone(&self.edge), self.principal.clone()), Arc::clone(&self.socket));
+        tokio::spawn(async move { socket.reply(id, work.await) });
+    }
+}
+
+/// Opens a conversation, or finds the live one; it can be spoken to when this returns.
+async fn open(edge: &Arc<Edge>, principal: &Principal, channel: &str, command: SessionCommand) -> Result<Value, Refusal> {
+    let session = Address::new(principal.tenant.clone(), Session::KIND, principal.id.shared());
+    match edge.host.ask(&session, Payload::of(command)).await {
+        Ok(_) | Err(Refusal { code: Code::Duplicate, .. }) => {}
+        Err(refusal) => return Err(refusal),
+    }
+    let view = edge.host.view_json(&session).await?;
+    let unavailable = || Refusal::new(Code::Unavailable, "the conversation is not open yet: try again").retry_after_ms(200);
+    let cv = view["live"][channel].as_str().ok_or_else(unavailable)?.to_owned();
+    let conversation = edge.host.view_json(&Address::new(principal.tenant.clone(), Conversation::KIND, cv.as_str())).await?;
+    if conversation.is_null() {
+        return Err(unavailable());
+    }
+    Ok(json!({ "cv": cv, "o": conversation["o"], "ep": 1, "phase": conversation["phase"], "controller": conversation["controller"] }))
+}

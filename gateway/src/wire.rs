@@ -1,0 +1,227 @@
+//! The frames of protocol v1: one data model in two encodings, JSON text and `MessagePack` with named fields.
+
+mod event;
+
+use std::borrow::Cow;
+
+use conversa_engine::refusal::{Code, Refusal};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use event::{MessageView, message, shown};
+
+/// The subprotocol of each encoding, in order of preference.
+pub const SUBPROTOCOLS: [(&str, Encoding); 2] = [("conversa.v1.json", Encoding::Json), ("conversa.v1.msgpack", Encoding::MessagePack)];
+
+/// How frames are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// JSON in text frames.
+    Json,
+    /// `MessagePack` in binary frames.
+    MessagePack,
+}
+
+/// The part of a frame that says what it is; `d` is read by [`params`] once that is known.
+#[derive(Debug, Deserialize)]
+pub struct Head<'a> {
+    /// The frame class.
+    #[serde(borrow)]
+    pub t: Cow<'a, str>,
+    /// The request's number.
+    #[serde(default)]
+    pub id: Option<u64>,
+    /// The method of a request.
+    #[serde(default, borrow)]
+    pub m: Option<Cow<'a, str>>,
+    /// The client's key.
+    #[serde(default, borrow)]
+    pub key: Option<Cow<'a, str>>,
+    /// The conversation.
+    #[serde(default, borrow)]
+    pub cv: Option<Cow<'a, str>>,
+    /// The kind of an `eph`.
+    #[serde(default, borrow)]
+    pub k: Option<Cow<'a, str>>,
+    /// The number of a ping.
+    #[serde(default)]
+    pub n: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Body<P> {
+    d: Option<P>,
+}
+
+/// The frame cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(String);
+
+fn decode<'a, T: Deserialize<'a>>(encoding: Encoding, bytes: &'a [u8]) -> Result<T, Unreadable> {
+    match encoding {
+        Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Unreadable(error.to_string())),
+        Encoding::MessagePack => {
+            let mut reader = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
+            T::deserialize(&mut reader).map_err(|error| Unreadable(error.to_string()))
+        }
+    }
+}
+
+/// What a frame is.
+///
+/// # Errors
+/// When the bytes are no map with a `t`.
+pub fn head(encoding: Encoding, bytes: &[u8]) -> Result<Head<'_>, Unreadable> {
+    decode(encoding, bytes)
+}
+
+/// A frame's `d`; a missing one is the empty map.
+///
+/// # Errors
+/// `bad_request`, naming the field.
+pub fn params<P: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<P, Refusal> {
+    let refused = |error: &dyn std::fmt::Display| Refusal::new(Code::BadRequest, format!("d is not as the method wants it: {error}"));
+    let body: Body<P> = decode(encoding, bytes).map_err(|error| refused(&error))?;
+    match body.d {
+        Some(params) => Ok(params),
+        None => serde_json::from_value(json!({})).map_err(|error| refused(&error)),
+    }
+}
+
+/// The `s` beside a frame's class: an `ack` or a `pong` may carry it there.
+#[must_use]
+pub fn ack(encoding: Encoding, bytes: &[u8]) -> u64 {
+    #[derive(Deserialize)]
+    struct Ack {
+        #[serde(default)]
+        s: u64,
+    }
+    decode::<Ack>(encoding, bytes).map_or(0, |ack| ack.s)
+}
+
+/// Encodes a frame.
+///
+/// # Panics
+/// Never: our frames are maps with text keys.
+#[must_use]
+pub fn encode(encoding: Encoding, frame: &impl Serialize) -> Vec<u8> {
+    match encoding {
+        Encoding::Json => serde_json::to_vec(frame).expect("our frames are representable"),
+        Encoding::MessagePack => {
+            let mut bytes = Vec::with_capacity(256);
+            let mut writer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();
+            frame.serialize(&mut writer).expect("our frames are representable");
+            bytes
+        }
+    }
+}
+
+/// An event frame.
+#[derive(Debug, Serialize)]
+pub struct Ev<'a, D> {
+    /// Always `ev`.
+    pub t: &'static str,
+    /// The stream's number.
+    pub s: u64,
+    /// The kind.
+    pub k: &'a str,
+    /// The conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cv: Option<&'a str>,
+    /// The log's epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ep: Option<u64>,
+    /// The offset in the conversation's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub o: Option<u64>,
+    /// When it happened, ms.
+    pub ts: i64,
+    /// What happened.
+    pub d: D,
+}
+
+/// A response frame with a result.
+#[derive(Debug, Serialize)]
+pub struct Res<D> {
+    /// Always `res`.
+    pub t: &'static str,
+    /// The request's number.
+    pub id: u64,
+    /// The result.
+    pub d: D,
+}
+
+/// The result of `message.send`.
+#[derive(Debug, Serialize)]
+pub struct Sent<'a> {
+    /// The message's id.
+    pub id: String,
+    /// The conversation.
+    pub cv: &'a str,
+    /// Its offset.
+    pub o: u64,
+    /// The log's epoch.
+    pub ep: u64,
+    /// When, ms.
+    pub ts: i64,
+    /// True for a repeat.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dup: bool,
+}
+
+/// A response frame with a refusal.
+#[must_use]
+pub fn refused(encoding: Encoding, id: u64, refusal: &Refusal) -> Vec<u8> {
+    encode(encoding, &json!({ "t": "res", "id": id, "err": error(refusal) }))
+}
+
+/// The error object of a refusal.
+#[must_use]
+pub fn error(refusal: &Refusal) -> Value {
+    let mut error = json!({ "code": refusal.code.as_str(), "msg": refusal.detail, "retry": refusal.code.retry() });
+    if let (Some(ms), Some(map)) = (refusal.retry_after_ms, error.as_object_mut()) {
+        map.insert("retry_after_ms".into(), ms.into());
+    }
+    error
+}
+
+/// Why a socket is closed: the close code and the word for people. From 4500 on a client does not come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the protocol")]
+pub enum Bye {
+    Normal,
+    Internal,
+    Drain,
+    SlowConsumer,
+    HeartbeatTimeout,
+    RateLimited,
+    BadFrame,
+    AuthFailed,
+    ForbiddenRole,
+    Replaced,
+    ConnectTimeout,
+    FrameTooLarge,
+}
+
+impl Bye {
+    /// The close code.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Normal => 1000,
+            Self::Internal => 4001,
+            Self::Drain => 4002,
+            Self::SlowConsumer => 4008,
+            Self::HeartbeatTimeout => 4010,
+            Self::RateLimited => 4429,
+            Self::BadFrame => 4500,
+            Self::AuthFailed => 4501,
+            Self::ForbiddenRole => 4503,
+            Self::Replaced => 4509,
+            Self::ConnectTimeout => 4510,
+            Self::FrameTooLarge => 4513,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A conversation's events as clients see them.
+
+use conversa_engine::content::Content;
+use conversa_engine::conversation::{AuthorKind, Closer, Event, Said, Visibility};
+use conversa_engine::ids::ConversationId;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A message as clients see it.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol")]
+pub struct MessageView<'a> {
+    pub id: String,
+    pub cv: &'a str,
+    pub o: u64,
+    pub ts: i64,
+    pub key: Option<String>,
+    pub author: AuthorView<'a>,
+    pub content: &'a Content,
+    pub visibility: Visibility,
+}
+
+/// An author as clients see one.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol")]
+pub struct AuthorView<'a> {
+    pub kind: AuthorKind,
+    pub id: &'a str,
+    pub name: &'a str,
+}
+
+/// The view of the message at offset `o`.
+#[must_use]
+pub fn message<'a>(conversation: ConversationId, cv: &'a str, o: u64, said: &'a Said) -> MessageView<'a> {
+    MessageView {
+        id: conversation.message(o),
+        cv,
+        o,
+        ts: said.at.ms(),
+        key: said.key.as_ref().map(ToString::to_string),
+        author: AuthorView { kind: said.author.kind, id: said.author.id.as_str(), name: &said.author.name },
+        content: &said.content,
+        visibility: said.visibility,
+    }
+}
+
+/// Kind and payload of an event that is not a message; `None` for what no client is shown.
+#[must_use]
+pub fn shown(event: &Event) -> Option<(&'static str, Value)> {
+    Some(match event {
+        Event::Said(_) | Event::Forwarded(_) | Event::OfferRejected { .. } | Event::PlaceChecked { .. } => return None,
+        Event::Opened(opening) => (
+            "conversation.opened",
+            json!({
+                "channel": opening.channel, "lang": opening.language, "visitor": opening.visitor,
+                "phase": "bot", "controller": opening.bot.as_ref().map(|bot| format!("bot:{bot}")),
+            }),
+        ),
+        Event::Queued { wait, reason, .. } => queued(wait.queue.as_str(), reason.as_str()),
+        Event::OfferEnded { queue, why, .. } => queued(queue.as_str(), why.as_str()),
+        Event::Offered { queue, offer, .. } => (
+            "conversation.offered",
+            json!({
+                "offer": offer.id, "agent": offer.agent, "expires_ts": offer.expires, "queue": queue,
+                "phase": "offered", "controller": format!("queue:{queue}"),
+            }),
+        ),
+        Event::Assigned { agent, .. } => {
+            ("conversation.assigned", json!({ "agent": agent, "phase": "assigned", "controller": format!("agent:{}", agent.id) }))
+        }
+        Event::Closed { by, reason, .. } => {
+            let by: &Closer = by;
+            ("conversation.closed", json!({ "by": by, "reason": reason, "phase": "closed", "controller": null }))
+        }
+        Event::Reopened { bot, .. } => {
+            ("conversation.reopened", json!({ "phase": "bot", "controller": bot.as_ref().map(|bot| format!("bot:{bot}")) }))
+        }
+    })
+}
+
+fn queued(queue: &str, reason: &str) -> (&'static str, Value) {
+    ("conversation.queued", json!({ "queue": queue, "reason": reason, "phase": "queued", "controller": format!("queue:{queue}") }))
+}
