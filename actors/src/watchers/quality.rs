@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{AuthorKind, Event, Said, Visibility};
 use conversa_engine::ids::{ConversationId, PersonId};
-use conversa_engine::quality::{self, Medium, Moment, Role, ScoreCard, Totals, What};
+use conversa_engine::quality::{self, Item, Medium, Moment, Role, ScoreCard, Totals, What};
 use conversa_engine::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -91,18 +91,30 @@ impl Inspected {
     #[must_use]
     pub fn view(&self, conversation: ConversationId, card: &ScoreCard) -> Value {
         let score = self.inspected.score_so_far(card);
+        let items: Vec<Value> = score.items.iter().map(item).collect();
         json!({
             "cv": conversation, "score": score.points, "fatal": score.fatal, "closed_ts": self.closed, "agent": self.agent,
-            "items": score.items, "sections": score.sections, "features": score.features,
+            "items": items, "sections": score.sections, "features": score.features,
         })
     }
+}
+
+/// A verdict as boards show it: its evidence names messages by their offset.
+fn item(item: &Item) -> Value {
+    let evidence: Vec<Value> =
+        item.evidence.iter().map(|evidence| json!({ "o": evidence.seq, "ts": evidence.ts, "text": evidence.text })).collect();
+    json!({
+        "rule": item.rule, "title": item.title, "section": item.section, "points": item.points, "max": item.max,
+        "verdict": item.verdict, "evidence": evidence,
+    })
 }
 
 /// The event as quality hears it; `None` for what is not for it, such as internal notes.
 fn what(event: &Event) -> Option<What<'_>> {
     match event {
         Event::Opened(opening) => Some(What::Opened { channel: &opening.channel }),
-        Event::Said(said) if said.visibility == Visibility::Public => Some(said_to_quality(said)),
+        // What the system says by itself is nobody's service.
+        Event::Said(said) if said.visibility == Visibility::Public && said.author.kind != AuthorKind::System => Some(said_to_quality(said)),
         Event::Queued { .. } => Some(What::Queued),
         Event::Assigned { .. } => Some(What::Assigned),
         Event::Closed { .. } => Some(What::Closed),

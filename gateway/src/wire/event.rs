@@ -22,10 +22,12 @@ pub struct MessageView<'a> {
 
 /// An author as clients see one.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the protocol")]
 pub struct AuthorView<'a> {
+    /// In which part.
     pub kind: AuthorKind,
+    /// Who.
     pub id: &'a str,
+    /// The name to show.
     pub name: &'a str,
 }
 
