@@ -14,8 +14,11 @@ mod report;
 mod rest;
 mod tokens;
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -152,10 +155,11 @@ async fn replay(args: &ReplayArgs, url: &str, node: Option<&mut OwnNode>, record
     };
     let seconds = began.elapsed().as_secs_f64();
     let supervisor = stage.tokens.token(&stage.rest, Role::Supervisor, &format!("su_replay-{}", stage.nonce)).await?;
+    let names = names(recordings, &played);
     let histories = histories(&stage, &supervisor, args.parallel, recordings, played).await?;
     let verdict = check(&histories);
     let failed = histories.iter().filter(|history| history.failure.is_some()).count();
-    let (boards, boards_missing) = match boards::read(&stage.rest, &supervisor, recordings.len()).await {
+    let (boards, boards_missing) = match boards::read(&stage.rest, &supervisor, &names).await {
         Ok(boards) => (boards, None),
         Err(error) => (Boards::default(), Some(format!("{error:#}"))),
     };
@@ -169,6 +173,8 @@ async fn replay(args: &ReplayArgs, url: &str, node: Option<&mut OwnNode>, record
         kills,
         kills_wanted: args.kill,
         seed: args.seed,
+        resumed: stage.tally.resumed.load(Ordering::Relaxed),
+        repeated: stage.tally.repeated.load(Ordering::Relaxed),
         findings: verdict.findings,
         boards,
         boards_missing,
@@ -187,8 +193,9 @@ async fn set_stage(args: &ReplayArgs, url: &str, sessions: usize) -> anyhow::Res
         None => (Tokens::Development, rest.development_agents().await?),
     };
     let routes = Routes::default();
-    let crew = Crew::gather(args, &rest, &tokens, &people, &nonce, &routes).await?;
-    Ok(Stage { rest, tokens, crew, routes, progress: Progress::new(sessions), nonce, seed: args.seed })
+    let tally = Arc::default();
+    let crew = Crew::gather(args, &rest, &tokens, &people, &nonce, &routes, &tally).await?;
+    Ok(Stage { rest, tokens, crew, routes, progress: Progress::new(sessions), tally, nonce, seed: args.seed })
 }
 
 async fn play_all(stage: &Stage, parallel: usize, recordings: &[Recording]) -> Vec<Played> {
@@ -198,6 +205,12 @@ async fn play_all(stage: &Stage, parallel: usize, recordings: &[Recording]) -> V
     // A slow session does not hold up the others; the order of the file comes back here.
     played.sort_by_key(|(index, _)| *index);
     played.into_iter().map(|(_, played)| played).collect()
+}
+
+/// Conversation -> name of the session that was played in it.
+fn names(recordings: &[Recording], played: &[Played]) -> HashMap<String, String> {
+    let named = recordings.iter().zip(played).filter_map(|(recording, played)| Some((played.cv.clone()?, recording.name.clone())));
+    named.collect()
 }
 
 /// Reads what is stored of every session.

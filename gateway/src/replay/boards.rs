@@ -1,5 +1,6 @@
 //! What the watchers made of a replay: the hottest keywords, the distribution of quality scores, the worst sessions with evidence.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -65,6 +66,8 @@ pub struct Bin {
 pub struct Worst {
     /// Which.
     pub cv: String,
+    /// Its name in the file; `None` when another run played it.
+    pub session: Option<String>,
     /// 0 to 100.
     pub score: f64,
     /// It broke a rule that must never be broken.
@@ -84,10 +87,11 @@ pub struct Evidence {
     pub messages: Vec<String>,
 }
 
-/// Reads the boards when the watchers have caught up with `sessions` conversations, or have come to rest.
-pub(super) async fn read(rest: &Rest, token: &str, sessions: usize) -> anyhow::Result<Boards> {
-    let scores = settled(rest, token, sessions).await?;
-    let worst = scores["items"].as_array().map(|items| items.iter().map(worst).collect()).unwrap_or_default();
+/// Reads the boards when the watchers have caught up with the conversations of `names` (id -> session), or have come to rest.
+pub(super) async fn read(rest: &Rest, token: &str, names: &HashMap<String, String>) -> anyhow::Result<Boards> {
+    let scores = settled(rest, token, names.len()).await?;
+    let items = scores["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let worst = items.iter().map(|score| worst(score, names)).collect();
     let quality = serde_json::from_value(scores).context("/v1/qa/scores is not as expected")?;
     let mut keywords = rest.get(&format!("/v1/voc/keywords?limit={KEYWORDS}"), token).await?;
     let keywords = serde_json::from_value(keywords["items"].take()).context("/v1/voc/keywords is not as expected")?;
@@ -101,7 +105,9 @@ async fn settled(rest: &Rest, token: &str, sessions: usize) -> anyhow::Result<Va
         let scores = rest.get(&format!("/v1/qa/scores?limit={WORST}&order=worst"), token).await?;
         let scored = scores["scored"].as_u64();
         calm = if scored == before { calm + 1 } else { 0 };
-        let complete = scored.is_some_and(|scored| scored >= sessions as u64);
+        // Sums are ahead of the rows that the list is made of.
+        let listed = scores["items"].as_array().map_or(0, Vec::len);
+        let complete = scored.is_some_and(|scored| scored >= sessions as u64) && listed >= WORST.min(sessions);
         if complete || calm >= CALM_LOOKS || Instant::now() >= give_up {
             return Ok(scores);
         }
@@ -110,10 +116,12 @@ async fn settled(rest: &Rest, token: &str, sessions: usize) -> anyhow::Result<Va
     }
 }
 
-fn worst(score: &Value) -> Worst {
+fn worst(score: &Value, names: &HashMap<String, String>) -> Worst {
     let items = score["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let cv = score["cv"].as_str().unwrap_or_default();
     Worst {
-        cv: score["cv"].as_str().unwrap_or_default().to_owned(),
+        cv: cv.to_owned(),
+        session: names.get(cv).cloned(),
         score: score["score"].as_f64().unwrap_or_default(),
         fatal: score["fatal"].as_bool().unwrap_or_default(),
         evidence: items.iter().filter(|item| item["verdict"] == "fail").map(evidence).collect(),

@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 
 use super::checker::Side;
 use super::ledger::Ledger;
+use super::progress::Tally;
 use super::rest::Rest;
 use super::tokens::Tokens;
-use super::{ReplayArgs, RETURN};
+use super::{RETURN, ReplayArgs};
 use crate::client::{Client, Encoding, Event, Events, Options, Person, Role, TokenSource};
 
 /// Lanes that one socket serves.
@@ -47,6 +48,7 @@ impl Crew {
         people: &[Person],
         nonce: &str,
         routes: &Routes,
+        tally: &Arc<Tally>,
     ) -> anyhow::Result<Self> {
         if people.is_empty() {
             bail!("the company has no agents: add one to the node's configuration");
@@ -61,7 +63,7 @@ impl Crew {
                 let options = options(rest, tokens, Role::Agent, &person.id, &format!("replay-{nonce}-{device}"), encoding);
                 let options = Options { paced: true, seed: args.seed.wrapping_add(posts.len() as u64), ..options };
                 let (client, events) = Client::connect(options).await.with_context(|| format!("{} cannot connect", person.id))?;
-                tokio::spawn(listen(client.clone(), events, name, capacity, Arc::clone(routes)));
+                tokio::spawn(listen(client.clone(), events, name, capacity, Arc::clone(routes), Arc::clone(tally)));
                 posts.push(Post { agent: person.id.clone(), client });
             }
         }
@@ -102,7 +104,7 @@ pub(super) fn options(rest: &Rest, tokens: &Tokens, role: Role, id: &str, device
 }
 
 /// Writes everything that one socket is shown into the ledgers, and goes online on each connection.
-async fn listen(client: Client, mut events: Events, name: String, capacity: u16, routes: Routes) {
+async fn listen(client: Client, mut events: Events, name: String, capacity: u16, routes: Routes, tally: Arc<Tally>) {
     while let Some(event) = events.next().await {
         match event {
             Event::Snapshot(snapshot) => {
@@ -121,7 +123,8 @@ async fn listen(client: Client, mut events: Events, name: String, capacity: u16,
                 }
             }
             Event::Ended(why) => tracing::debug!(socket = name, %why, "an agent's socket has ended"),
-            Event::Connected(_) | Event::Disconnected(_) | Event::Ephemeral { .. } => {}
+            Event::Disconnected(_) => tally.resumed(),
+            Event::Connected(_) | Event::Ephemeral { .. } => {}
         }
     }
 }

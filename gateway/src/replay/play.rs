@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::checker::Side;
 use super::crew::{Crew, Routes, encoding, options};
 use super::ledger::{Ledger, Page};
-use super::progress::Progress;
+use super::progress::{Progress, Tally};
 use super::recording::{Recording, Turn};
 use super::rest::Rest;
 use super::tokens::Tokens;
@@ -31,6 +31,7 @@ pub(super) struct Stage {
     pub(super) crew: Crew,
     pub(super) routes: Routes,
     pub(super) progress: Progress,
+    pub(super) tally: Arc<Tally>,
     /// Tells this run from others on the same node.
     pub(super) nonce: String,
     pub(super) seed: u64,
@@ -59,7 +60,7 @@ async fn act(stage: &Stage, index: usize, recording: &Recording, ledger: &Arc<Le
     let options = options(&stage.rest, &stage.tokens, Role::Visitor, &id, &format!("replay-{}", stage.nonce), encoding(index));
     let options = Options { seed: stage.seed ^ (index as u64) << 32, ..options };
     let (visitor, events) = Client::connect(options).await.context("the visitor cannot connect")?;
-    tokio::spawn(listen(events, Arc::clone(ledger)));
+    tokio::spawn(listen(events, Arc::clone(ledger), Arc::clone(&stage.tally)));
     let (opened, view) = within("conversation.open", visitor.open(&recording.channel, &recording.lang)).await??;
     stage.routes.lock().insert(opened.clone(), Arc::clone(ledger));
     *cv = Some(opened.clone());
@@ -75,12 +76,13 @@ async fn act(stage: &Stage, index: usize, recording: &Recording, ledger: &Arc<Le
 }
 
 /// Writes what the visitor is shown into the ledger.
-async fn listen(mut events: Events, ledger: Arc<Ledger>) {
+async fn listen(mut events: Events, ledger: Arc<Ledger>, tally: Arc<Tally>) {
     while let Some(event) = events.next().await {
         match event {
             Event::Snapshot(snapshot) => snapshot.conversations.iter().for_each(|view| ledger.learn(view)),
             Event::Log(event) => ledger.show(Side::Visitor, "visitor", &event),
-            Event::Connected(_) | Event::Disconnected(_) | Event::Ephemeral { .. } | Event::Ended(_) => {}
+            Event::Disconnected(_) => tally.resumed(),
+            Event::Connected(_) | Event::Ephemeral { .. } | Event::Ended(_) => {}
         }
     }
 }
@@ -116,6 +118,9 @@ impl Scene<'_> {
         let place = self.ledger.sending(turn.side, turn.content.clone());
         let sent = self.say(turn.side, &turn.content).await?;
         self.ledger.acknowledged(place, &sent);
+        if sent.dup {
+            self.stage.tally.repeated();
+        }
         if sent.forwarded {
             bail!("the conversation was closed in the middle: a message went on to the next one");
         }

@@ -1,6 +1,7 @@
 //! How far a replay is: a bar on a terminal, else a line now and then; and the count of turns that kills are timed by.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
@@ -16,6 +17,25 @@ pub(super) struct Done {
     pub(super) kills: usize,
     /// Nothing more will be done.
     pub(super) over: bool,
+}
+
+/// What the kills did to the sockets.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Connections that were lost and taken up again.
+    pub(super) resumed: AtomicU64,
+    /// Messages that were sent again and recognised.
+    pub(super) repeated: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn resumed(&self) {
+        self.resumed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn repeated(&self) {
+        self.repeated.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Counts and shows.

@@ -31,6 +31,10 @@ pub struct Report {
     pub kills_wanted: usize,
     /// The seed of this run.
     pub seed: u64,
+    /// Connections that were lost and taken up again.
+    pub resumed: u64,
+    /// Messages whose first acknowledgement was lost: sent again, and recognised by the server.
+    pub repeated: u64,
     /// What the checker found, one sentence each.
     pub findings: Vec<String>,
     /// What the watchers made of it.
@@ -57,7 +61,8 @@ impl fmt::Display for Report {
         writeln!(f, "{:<14}{:>8}", "sessions", self.sessions)?;
         writeln!(f, "{:<14}{:>8}", "turns", self.turns)?;
         writeln!(f, "{:<14}{:>8.1}   {per_s:.0} turns per second", "seconds", self.seconds)?;
-        writeln!(f, "{:<14}{:>8}   seed {}", "kills", self.kills, self.seed)?;
+        let (resumed, repeated) = (self.resumed, self.repeated);
+        writeln!(f, "{:<14}{:>8}   seed {}, {resumed} sockets resumed, {repeated} messages repeated", "kills", self.kills, self.seed)?;
         writeln!(f)?;
         for (name, count) in [("sent", sent), ("acknowledged", acknowledged)] {
             writeln!(f, "{name:<14}{count:>8}")?;
@@ -92,7 +97,7 @@ impl Report {
 
     fn boards(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nhottest keywords")?;
-        writeln!(f, "{:>6}{:>15}{:>10}{:>9}{:>10}  {:<8}keyword", "heat", "conversations", "positive", "neutral", "negative", "")?;
+        writeln!(f, "{:>6}{:>15}{:>10}{:>9}{:>10}  {:<8}keyword", "heat", "conversations", "positive", "neutral", "negative", "mood")?;
         for word in &self.boards.keywords {
             writeln!(
                 f,
@@ -106,7 +111,8 @@ impl Report {
         let highest = quality.distribution.iter().map(|bin| bin.count).max().unwrap_or_default().max(1);
         for bin in &quality.distribution {
             let length = usize::try_from((bin.count * BAR_CHARS).div_ceil(highest)).expect("at most 40");
-            writeln!(f, "{:>3} to {:>3}{:>8}  {}", bin.from, bin.to, bin.count, "#".repeat(length))?;
+            let line = format!("{:>3} to {:>3}{:>8}  {}", bin.from, bin.to, bin.count, "#".repeat(length));
+            writeln!(f, "{}", line.trim_end())?;
         }
         writeln!(f, "\nworst sessions")?;
         self.boards.worst.iter().try_for_each(|worst| write_worst(f, worst))
@@ -114,7 +120,8 @@ impl Report {
 }
 
 fn write_worst(f: &mut fmt::Formatter<'_>, worst: &Worst) -> fmt::Result {
-    writeln!(f, "{:>6.1}  {}{}", worst.score, worst.cv, if worst.fatal { "  fatal" } else { "" })?;
+    let session = worst.session.as_deref().unwrap_or("of another run");
+    writeln!(f, "{:>6.1}  {session}  {}{}", worst.score, worst.cv, if worst.fatal { "  fatal" } else { "" })?;
     for evidence in &worst.evidence {
         let title = evidence.title["zh"].as_str().unwrap_or(&evidence.rule);
         writeln!(f, "        {title} ({})", evidence.rule)?;
@@ -150,6 +157,8 @@ mod tests {
             kills: 0,
             kills_wanted: 0,
             seed: 1,
+            resumed: 0,
+            repeated: 0,
             findings: Vec::new(),
             boards: Boards { keywords: vec![keyword], quality, worst: Vec::new() },
             boards_missing: None,

@@ -1,0 +1,4 @@
+//! The gateway from outside: real processes, real sockets, the conformance vectors of protocol v1.
+
+mod process;
+mod protocol;

@@ -1,0 +1,122 @@
+// One conversation as a page sees it: its transcript in the order of its log, and its state at the newest event.
+
+import type { ConversationView, Ev, EventData, Message, Page } from '../client/wire';
+
+/** One line of a transcript. */
+export type Entry = { o: number; ts: number; message: Message; event: null } | { o: number; ts: number; message: null; event: { k: string; d: EventData } };
+
+const NOBODY = { id: '', name: '' };
+
+function blank(cv: string): ConversationView {
+  return {
+    cv,
+    ep: 1,
+    o: 0,
+    phase: 'bot',
+    controller: null,
+    channel: 'web',
+    lang: 'zh',
+    visitor: NOBODY,
+    agent: null,
+    queue: null,
+    offer: null,
+    opened_ts: 0,
+    closed_ts: null,
+    waiting_since_ts: null,
+  };
+}
+
+export class Conversation {
+  readonly cv: string;
+  view = $state.raw<ConversationView>(blank(''));
+  entries = $state.raw<Entry[]>([]);
+  /** Place in the queue, when the node tells. */
+  position = $state<number | null>(null);
+  /** Until when the other side is typing, our time. */
+  typingUntil = $state(0);
+
+  lastTs = $derived(this.entries.at(-1)?.ts ?? this.view.opened_ts);
+  lastMessage = $derived(this.entries.findLast((entry) => entry.message !== null)?.message ?? null);
+
+  constructor(cv: string) {
+    this.cv = cv;
+    this.view = blank(cv);
+  }
+
+  /** Takes in the node's view; the log up to its offset no longer changes the state. */
+  seen(view: ConversationView): void {
+    if (view.o >= this.view.o) this.view = view;
+  }
+
+  /** Takes in an event; true when its transcript line is new. */
+  apply(ev: Pick<Ev, 'k' | 'd' | 'ts'> & { o?: number; ep?: number }): boolean {
+    const o = ev.o ?? 0;
+    const { message } = ev.d;
+    const entry: Entry = message ? { o, ts: message.ts, message, event: null } : { o, ts: ev.ts, message: null, event: { k: ev.k, d: ev.d } };
+    const added = this.#insert(entry);
+    if (o > this.view.o) this.view = after(this.view, { k: ev.k, o, ts: ev.ts, d: ev.d });
+    if (message) this.typingUntil = 0;
+    return added;
+  }
+
+  applyPage(page: Page): void {
+    const events = [
+      ...page.messages.map((message) => ({ k: 'message.created', o: message.o, ts: message.ts, d: { message } })),
+      ...page.events,
+    ];
+    for (const event of events.sort((a, b) => a.o - b.o)) this.apply(event);
+  }
+
+  #insert(entry: Entry): boolean {
+    let at = this.entries.length;
+    while (at > 0 && this.entries[at - 1]!.o > entry.o) at -= 1;
+    if (at > 0 && this.entries[at - 1]!.o === entry.o) return false;
+    this.entries = this.entries.toSpliced(at, 0, entry);
+    return true;
+  }
+}
+
+/** The state after an event. */
+export function after(view: ConversationView, { k, o, ts, d }: { k: string; o: number; ts: number; d: EventData }): ConversationView {
+  const next: ConversationView = { ...view, o };
+  if (d.phase) next.phase = d.phase;
+  if (d.controller !== undefined) next.controller = d.controller;
+  switch (k) {
+    case 'conversation.opened':
+      next.visitor = d.visitor ?? view.visitor;
+      next.channel = d.channel ?? view.channel;
+      next.lang = d.lang ?? view.lang;
+      next.opened_ts = ts;
+      break;
+    case 'message.created':
+      next.waiting_since_ts = waiting(view.waiting_since_ts, d.message);
+      break;
+    case 'conversation.queued':
+      next.queue = d.queue ?? view.queue;
+      next.agent = null;
+      next.offer = null;
+      break;
+    case 'conversation.offered':
+      next.offer = d.offer ? { offer: d.offer, agent: d.agent?.id ?? '', expires_ts: d.expires_ts ?? ts } : null;
+      break;
+    case 'conversation.assigned':
+      next.agent = d.agent ?? null;
+      next.offer = null;
+      break;
+    case 'conversation.closed':
+      next.offer = null;
+      next.closed_ts = ts;
+      next.waiting_since_ts = null;
+      break;
+    case 'conversation.reopened':
+      next.agent = null;
+      next.closed_ts = null;
+      break;
+  }
+  return next;
+}
+
+function waiting(since: number | null, message: Message | undefined): number | null {
+  if (!message || message.visibility === 'internal' || message.author.kind === 'system') return since;
+  return message.author.kind === 'visitor' ? (since ?? message.ts) : null;
+}

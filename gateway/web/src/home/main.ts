@@ -1,0 +1,6 @@
+// The page home.
+
+import { start } from '../ui/page';
+import Home from './Home.svelte';
+
+start(Home);
