@@ -127,7 +127,7 @@ impl Cell {
         let step = catch_unwind(AssertUnwindSafe(|| running.core.step(now, input, &mut running.effects)));
         if step.is_err() {
             running.effects.clear();
-            self.host.failed(&self.address, &self.seat, "its behaviour panicked");
+            self.host.failed(&self.address, &self.seat, "its behaviour panicked", true);
             return Err("its behaviour panicked".into());
         }
         for effect in running.effects.drain(..) {

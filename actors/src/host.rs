@@ -267,9 +267,9 @@ impl Host {
     }
 
     /// A cell ended by a fault: it starts again after a pause that grows; a key that keeps failing is stopped.
-    pub(crate) fn failed(self: &Arc<Self>, address: &Address, seat: &Seat, why: &str) {
+    pub(crate) fn failed(self: &Arc<Self>, address: &Address, seat: &Seat, why: &str, panicked: bool) {
         self.meters.failures.add();
-        let again = self.roster.failed(address, seat, self.now());
+        let again = self.roster.failed(address, seat, self.now(), panicked);
         if again.poisoned {
             tracing::error!(%address, why, stopped_ms = again.pause_ms, "an actor keeps failing: its key is stopped");
         } else {

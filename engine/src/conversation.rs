@@ -7,6 +7,8 @@ mod command;
 mod decide;
 mod event;
 mod seen;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
@@ -24,6 +26,9 @@ use seen::Seen;
 pub const OFFER_MS: i64 = 20_000;
 /// Message bodies that the state keeps.
 pub const RECENT_MAX: usize = 20;
+
+/// Offers that are remembered as void; there is at most one on its way per queue.
+const VOID_MAX: usize = 8;
 
 /// A person as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -188,8 +193,11 @@ pub struct Conversation {
     seen: Seen,
     /// The oldest visitor message that nobody has answered.
     unanswered_since: Option<Time>,
-    /// Offers made so far: numbers them.
+    /// Offers made so far.
     offers: u32,
+    /// Offers to be rejected when they come.
+    #[serde(default)]
+    void: VecDeque<OfferId>,
 }
 
 impl Conversation {

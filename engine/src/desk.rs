@@ -5,6 +5,8 @@
 
 mod agent;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 pub use agent::{Agent, AgentCommand, AgentEvent, CAPACITY_MAX, DOUBT_MS, LEASE_MS, Place, Presence};
 pub use queue::{AVOID_MS, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};

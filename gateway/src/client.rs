@@ -319,3 +319,6 @@ impl Client {
         answer.await.map_err(|_| ClientError::Stopped)?
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,6 +183,7 @@ async fn replay(args: &ReplayArgs, url: &str, node: Option<&mut OwnNode>, record
 
 async fn set_stage(args: &ReplayArgs, url: &str, sessions: usize) -> anyhow::Result<Stage> {
     let rest = Rest::new(url)?;
+    rest.greet().await?;
     let nonce = format!("{:08x}", u32::from_le_bytes(conversa_cluster::clock::random()));
     let (tokens, people) = match &args.token_config {
         Some(file) => {

@@ -126,6 +126,56 @@ fn tokens_are_signed_for_the_company_of_the_configuration() {
     assert!(stderr(&wrong).contains("an id of this role begins with ag_"), "{}", stderr(&wrong));
 }
 
+#[test]
+fn a_store_that_cannot_grow_refuses_before_accepting_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = sessions(folder.path(), 400);
+    let config = write(folder.path(), "conversa.toml", NODE);
+    // A limit on the size of files stands in for a full disk; the signal that comes with it is ignored.
+    let start = format!("trap '' XFSZ; ulimit -f 1600; exec {CONVERSA} serve --config {config}");
+    let mut child = Command::new("bash").args(["-c", &start]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bash runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it listens");
+    let url = line.trim().strip_prefix("listening on ").expect("it listens").to_owned();
+    let mut node = Node(child);
+    let report = folder.path().join("report.json").display().to_string();
+    let replay = Command::new(CONVERSA)
+        .args(["replay", &file, "--node", &url, "--parallel", "4", "--report", &report])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut replay = Node(replay);
+    let mut ready = String::new();
+    for _ in 0..600 {
+        ready = http_get(&url, "/readyz");
+        if ready.contains("the store cannot write") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(ready.contains("503") && ready.contains("the store cannot write"), "the store never filled: {ready}");
+    assert!(http_get(&url, "/livez").contains("200"), "it goes on serving");
+    let _ = replay.0.kill();
+    let _ = node.0.kill();
+    let _ = node.0.wait();
+    // With room again it starts, and every journal is whole.
+    let (_node, url) = Node::start(Path::new(&config));
+    let again = conversa(&["replay", &file, "--node", &url, "--limit", "10"]);
+    assert!(again.status.success(), "{}", stderr(&again));
+}
+
+/// A plain GET, whole.
+fn http_get(url: &str, path: &str) -> String {
+    use std::io::{Read, Write};
+    let address = url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
 /// Sessions of our own, so that this runs everywhere.
 fn sessions(folder: &Path, count: usize) -> String {
     let mut text = String::new();

@@ -1,1 +1,7 @@
-//! tests
+//! What proves Conversa: the seeded simulator over the real cores, the checker of histories, the suites that every implementor of a
+//! port passes.
+
+pub mod checker;
+pub mod history;
+pub mod sim;
+pub mod suite;

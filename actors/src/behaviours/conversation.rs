@@ -1,8 +1,8 @@
 //! A conversation as an actor: the engine judges, this says whom to tell.
 
-use conversa_engine::conversation::{self as domain, AuthorKind, Command, Event, Phase};
+use conversa_engine::conversation::{self as domain, AuthorKind, Command, Event, OfferEnd, Phase};
 use conversa_engine::desk::{AgentCommand, QueueCommand};
-use conversa_engine::ids::{ConversationId, PersonId};
+use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::refusal::Decision;
 use conversa_engine::time::Time;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl Behaviour for Conversation {
                 out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
             }
             Event::OfferRejected { queue, offer, agent, .. } => {
-                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+                self.tell_rejected(id, queue, offer, agent, out);
                 out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
             }
             Event::Assigned { agent, offer, queue, .. } => {
@@ -67,7 +67,7 @@ impl Behaviour for Conversation {
                     out.tell::<Session>(&opening.visitor.id, carry);
                 }
             }
-            Event::Opened(_) | Event::Offered { .. } | Event::Reopened { .. } => {}
+            Event::Opened(_) | Event::Offered { .. } | Event::OfferVoided { .. } | Event::Reopened { .. } => {}
         }
     }
 
@@ -132,10 +132,25 @@ impl Conversation {
             | Event::Queued { .. }
             | Event::Offered { .. }
             | Event::OfferRejected { .. }
+            | Event::OfferVoided { .. }
             | Event::Assigned { .. }
             | Event::PlaceChecked { .. }
             | Event::Forwarded(_)
             | Event::Reopened { .. } => {}
+        }
+    }
+
+    /// A conversation that still waits is to be offered again; one that does not is to leave the queue.
+    fn tell_rejected(&self, id: ConversationId, queue: &QueueId, offer: &OfferId, agent: &PersonId, out: &mut Outbox) {
+        let why = OfferEnd::AgentGone;
+        match self.0.phase() {
+            Phase::Queued(wait) if wait.queue == *queue => {
+                out.tell::<Queue>(queue, QueueCommand::Returned { conversation: id, offer: offer.clone(), agent: agent.clone(), why });
+            }
+            Phase::Offered(wait, _) if wait.queue == *queue => {}
+            Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Offered(..) | Phase::Assigned { .. } | Phase::Closed { .. } => {
+                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+            }
         }
     }
 

@@ -74,7 +74,7 @@ impl Host {
                 }
             }
             Effect::Die(why) => {
-                self.failed(address, seat, &why);
+                self.failed(address, seat, &why, false);
                 return Performed::Failed(why);
             }
         }

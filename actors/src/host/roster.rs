@@ -18,7 +18,9 @@ use crate::cell::machine::Input;
 const STRIPES: usize = 64;
 const PAUSE_MS_MIN: i64 = 100;
 const PAUSE_MS_MAX: i64 = 30_000;
-/// Failures in a row after which a key is stopped.
+/// Pause after a failure of the store, milliseconds.
+const STORE_PAUSE_MS: i64 = 500;
+/// Panics in a row after which a key is stopped.
 const POISONED: u32 = 6;
 /// For how long, milliseconds.
 const STOPPED_MS: i64 = 600_000;
@@ -169,7 +171,8 @@ impl Roster {
         true
     }
 
-    pub(super) fn failed(&self, address: &Address, seat: &Seat, now: Time) -> Again {
+    /// Takes a failed cell off the roster. Only panics count towards stopping the key: a store that fails is not the key's fault.
+    pub(super) fn failed(&self, address: &Address, seat: &Seat, now: Time, panicked: bool) -> Again {
         let mut stripe = self.stripe(address).lock();
         if stripe.awake.get(address).is_some_and(|awake| awake.seat.same(seat)) {
             stripe.awake.remove(address);
@@ -179,9 +182,13 @@ impl Roster {
         if now.ms_since(failures.last) > FORGIVEN_MS && failures.count < POISONED {
             failures.count = 0;
         }
-        failures.count += 1;
-        let poisoned = failures.count >= POISONED;
-        let pause_ms = if poisoned { STOPPED_MS } else { (PAUSE_MS_MIN << failures.count.min(10)).min(PAUSE_MS_MAX) };
+        failures.count += u32::from(panicked);
+        let poisoned = panicked && failures.count >= POISONED;
+        let pause_ms = match (panicked, poisoned) {
+            (_, true) => STOPPED_MS,
+            (true, false) => (PAUSE_MS_MIN << failures.count.min(10)).min(PAUSE_MS_MAX),
+            (false, false) => STORE_PAUSE_MS,
+        };
         (failures.last, failures.until) = (now, now.after_ms(pause_ms));
         Again { pause_ms, poisoned }
     }

@@ -58,6 +58,7 @@ impl Watcher for Quality {
             | Event::Offered { .. }
             | Event::OfferEnded { .. }
             | Event::OfferRejected { .. }
+            | Event::OfferVoided { .. }
             | Event::PlaceChecked { .. }
             | Event::Forwarded(_) => {}
         }
@@ -123,6 +124,7 @@ fn what(event: &Event) -> Option<What<'_>> {
         | Event::Offered { .. }
         | Event::OfferEnded { .. }
         | Event::OfferRejected { .. }
+        | Event::OfferVoided { .. }
         | Event::PlaceChecked { .. }
         | Event::Forwarded(_) => None,
     }

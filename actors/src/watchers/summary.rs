@@ -42,7 +42,7 @@ impl Watcher for Summary {
 
     fn interest(event: &Event) -> bool {
         match event {
-            Event::Said(_) | Event::Forwarded(_) | Event::PlaceChecked { .. } | Event::OfferRejected { .. } => false,
+            Event::Said(_) | Event::Forwarded(_) | Event::PlaceChecked { .. } | Event::OfferRejected { .. } | Event::OfferVoided { .. } => false,
             Event::Opened(_)
             | Event::Queued { .. }
             | Event::Offered { .. }
@@ -80,7 +80,7 @@ impl Watcher for Summary {
                 line.closed = None;
                 "bot"
             }
-            Event::Said(_) | Event::Forwarded(_) | Event::PlaceChecked { .. } | Event::OfferRejected { .. } => return,
+            Event::Said(_) | Event::Forwarded(_) | Event::PlaceChecked { .. } | Event::OfferRejected { .. } | Event::OfferVoided { .. } => return,
         };
         line.phase = Some(phase.to_owned());
     }

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
+use std::time::Duration;
 
-use conversa_actors::port::{APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Row, StoreError};
+use conversa_actors::port::{APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Row, RowKey, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::State;
@@ -25,11 +26,19 @@ enum Told {
     Put(Done<Result<(), StoreError>>),
 }
 
+/// While the store fails and nobody writes, the writer tries this often whether it can again.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// Writes until nobody can send a job any more.
 pub(super) fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, state: &State) {
     let mut together = Vec::new();
-    while let Ok(first) = queue.recv() {
-        together.push(first);
+    loop {
+        match queue.recv_timeout(PROBE) {
+            Ok(first) => together.push(first),
+            Err(mpsc::RecvTimeoutError::Timeout) if state.failing() => together.push(probe()),
+            Err(mpsc::RecvTimeoutError::Timeout) => continue,
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
         while together.len() < TOGETHER_MAX {
             match queue.try_recv() {
                 Ok(job) => together.push(job),
@@ -41,6 +50,12 @@ pub(super) fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, state
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the last checkpoint failed: the next start makes it");
     }
+}
+
+/// A row that only shows that rows can be written.
+fn probe() -> Job {
+    let key = RowKey { table: "probe", partition: String::new(), key: String::new() };
+    Job::Put(vec![Row { key, stamp: 0, value: Some(vec![0; 4096].into()) }], Box::new(|_| {}))
 }
 
 fn commit(connection: &mut Connection, jobs: impl Iterator<Item = Job>, state: &State) {
@@ -95,11 +110,21 @@ fn write_all(connection: &mut Connection, jobs: impl Iterator<Item = Job>, told:
         });
     }
     match (transaction, failed) {
-        (Some(transaction), None) => transaction.commit().map_err(|error| (error, true)),
+        (Some(transaction), None) => transaction.commit().map_err(|error| {
+            let unknown = !never_written(&error);
+            (error, unknown)
+        }),
         // Dropping the transaction rolls it back.
         (Some(_) | None, Some(error)) => Err((error, false)),
         (None, None) => Ok(()),
     }
+}
+
+/// True for a failed commit whose last frame cannot be whole in the log: the disk is full, or a write failed. After a failed
+/// fsync it may be whole, and a crash now would bring it back.
+fn never_written(error: &rusqlite::Error) -> bool {
+    const WRITE_FAILED: i32 = 778; // SQLITE_IOERR_WRITE
+    error.sqlite_error().is_some_and(|error| error.code == rusqlite::ErrorCode::DiskFull || error.extended_code == WRITE_FAILED)
 }
 
 /// The inner result is the append's own: a conflict of one does not undo the others.

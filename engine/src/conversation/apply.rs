@@ -1,6 +1,6 @@
 //! Taking an event in: the same in life and in replay. Judges nothing.
 
-use super::{AuthorKind, Conversation, Event, Offer, Person, Phase, RECENT_MAX, Recent, Said, Visibility, Wait};
+use super::{AuthorKind, Conversation, Event, Offer, Person, Phase, RECENT_MAX, Recent, Said, VOID_MAX, Visibility, Wait};
 use crate::ids::{OfferId, QueueId};
 
 impl Conversation {
@@ -23,6 +23,12 @@ impl Conversation {
             }
             Event::Forwarded(said) => self.note_key(said),
             Event::Reopened { .. } => self.phase = Phase::Bot,
+            Event::OfferVoided { offer, .. } => {
+                if self.void.len() == VOID_MAX {
+                    self.void.pop_front();
+                }
+                self.void.push_back(offer.clone());
+            }
             Event::OfferRejected { .. } | Event::PlaceChecked { .. } => {}
         }
     }

@@ -77,7 +77,7 @@ impl Conversation {
 
     fn offer(&self, now: Time, queue: QueueId, offer: Offer) -> Vec<Event> {
         match &self.phase {
-            Phase::Queued(wait) if wait.queue == queue => vec![Event::Offered { queue, offer, at: now }],
+            Phase::Queued(wait) if wait.queue == queue && !self.void.contains(&offer.id) => vec![Event::Offered { queue, offer, at: now }],
             // The very offer that stands, told again: nothing to do.
             Phase::Offered(_, standing) if standing.id == offer.id => Vec::new(),
             Phase::Assigned { offer: standing, .. } if *standing == offer.id => Vec::new(),
@@ -132,6 +132,10 @@ impl Conversation {
             Phase::Assigned { offer: held, agent: holder, queue } if *held == *offer && holder.id == *agent => {
                 let wait = Wait { queue: queue.clone(), since: now, priority: 1 };
                 vec![queued(now, wait, QueueReason::AgentGone)]
+            }
+            // The agent went after granting a place, and was faster than the offer.
+            Phase::Queued(_) | Phase::Offered(..) if !self.void.contains(offer) => {
+                vec![Event::OfferVoided { agent: agent.clone(), offer: offer.clone(), at: now }]
             }
             Phase::Unopened
             | Phase::Bot

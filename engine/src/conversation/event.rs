@@ -56,6 +56,15 @@ pub enum Event {
         /// When.
         at: Time,
     },
+    /// The agent of an offer that has not come yet is gone: when it comes it is rejected.
+    OfferVoided {
+        /// Who.
+        agent: PersonId,
+        /// Which offer.
+        offer: OfferId,
+        /// When.
+        at: Time,
+    },
     /// An agent took it.
     Assigned {
         /// Who.
@@ -212,6 +221,7 @@ impl Event {
             | Self::Offered { at, .. }
             | Self::OfferEnded { at, .. }
             | Self::OfferRejected { at, .. }
+            | Self::OfferVoided { at, .. }
             | Self::Assigned { at, .. }
             | Self::PlaceChecked { at, .. }
             | Self::Closed { at, .. }
@@ -224,7 +234,7 @@ impl Event {
     pub fn public(&self) -> bool {
         match self {
             Self::Said(said) => said.visibility == Visibility::Public,
-            Self::OfferRejected { .. } | Self::PlaceChecked { .. } | Self::Forwarded(_) => false,
+            Self::OfferRejected { .. } | Self::OfferVoided { .. } | Self::PlaceChecked { .. } | Self::Forwarded(_) => false,
             Self::Opened(_)
             | Self::Queued { .. }
             | Self::Offered { .. }

@@ -47,7 +47,12 @@ impl OwnNode {
                 file
             }
         };
-        let (child, url) = spawn(&program, &config, &folder).await?;
+        let started = spawn(&program, &config, &folder).await;
+        if started.is_err() {
+            // Its last words are in the error; a folder that cannot be removed does not hide it.
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        let (child, url) = started?;
         Ok(Self { program, config, folder, url, child })
     }
 
@@ -56,7 +61,7 @@ impl OwnNode {
         &self.url
     }
 
-    /// The process, for findings.
+    /// Its log.
     pub(super) fn log(&self) -> PathBuf {
         log_of(&self.folder)
     }
@@ -136,7 +141,7 @@ async fn spawn(program: &Path, config: &Path, folder: &Path) -> anyhow::Result<(
 }
 
 /// The end of the node's log.
-pub(super) fn last_words(folder: &Path) -> String {
+fn last_words(folder: &Path) -> String {
     let log = std::fs::read_to_string(log_of(folder)).unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")

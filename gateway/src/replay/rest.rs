@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use super::GUARD;
 use crate::client::{Message, Person};
 
+/// A node that is there answers within this time.
+const GREETING: Duration = Duration::from_secs(5);
 const PAGE: u32 = 200;
 /// Wait between attempts while the node is away.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -46,6 +48,16 @@ impl Rest {
 
     pub(super) fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Says at once when there is no node: later on it may be away for a while, in the beginning it should be there.
+    pub(super) async fn greet(&self) -> anyhow::Result<()> {
+        let answer = self.http.get(format!("{}/livez", self.base)).timeout(GREETING).send().await;
+        let status = answer.with_context(|| format!("there is no node at {}", self.base))?.status();
+        if !status.is_success() {
+            bail!("{}/livez says {status}: is this a node of Conversa?", self.base);
+        }
+        Ok(())
     }
 
     /// Posts a JSON body that may be posted twice.

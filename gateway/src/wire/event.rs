@@ -50,7 +50,7 @@ pub fn message<'a>(conversation: ConversationId, cv: &'a str, o: u64, said: &'a 
 #[must_use]
 pub fn shown(event: &Event) -> Option<(&'static str, Value)> {
     Some(match event {
-        Event::Said(_) | Event::Forwarded(_) | Event::OfferRejected { .. } | Event::PlaceChecked { .. } => return None,
+        Event::Said(_) | Event::Forwarded(_) | Event::OfferRejected { .. } | Event::OfferVoided { .. } | Event::PlaceChecked { .. } => return None,
         Event::Opened(opening) => (
             "conversation.opened",
             json!({

@@ -137,6 +137,7 @@ const zh = {
     offerNotice: '这是一个邀请。接受后即可回复访客。',
     draft: '草稿',
     you: '您：',
+    withYou: '由您接待',
     help: '键盘帮助',
     helpClose: '关闭',
     keys: {
@@ -165,7 +166,8 @@ const zh = {
     scored: (n: string) => `${n} 通已评分`,
     keywords: '关键词热度',
     keywordsText: '按提及该词的会话数排序；点击查看原始消息。',
-    mentions: (n: string) => `${n} 通会话`,
+    mentions: (_: number, written: string) => `${written} 通会话`,
+    moods: (positive: number, neutral: number, negative: number) => `正面 ${positive}，中性 ${neutral}，负面 ${negative}`,
     sentiment: '访客情绪',
     sentimentText: '按访客消息统计。',
     positive: '正面',
@@ -216,6 +218,7 @@ const zh = {
       desk: { title: '客服工作台', text: '接受邀请，同时接待数十位访客；等待最久的永远排在最前。' },
       boards: { title: '看板', text: '关键词热度、情绪与质检分，点到每一条原始消息。' },
     },
+    picture: { asks: '衣服大了，可以换小一码吗？', bot: '可以，签收后 15 天内免费换码。', human: '已为您登记换 S 码，明天上门取件。', score: '质检 96 分', mood: '情绪：正面' },
     begin: '四步开始',
     steps: [
       { title: '提问', text: '打开访客页，问“怎么退货”或 “where is my order”。' },
@@ -384,6 +387,7 @@ const en: Messages = {
     offerNotice: 'This is an offer. Accept it to answer the visitor.',
     draft: 'Draft',
     you: 'You: ',
+    withYou: 'With you',
     help: 'Keyboard help',
     helpClose: 'Close',
     keys: {
@@ -412,7 +416,8 @@ const en: Messages = {
     scored: (n) => `${n} scored`,
     keywords: 'Keyword heat',
     keywordsText: 'By the number of conversations that mention them. Choose one to read the messages.',
-    mentions: (n) => `${n} conversations`,
+    mentions: (n, written) => `${written} ${n === 1 ? 'conversation' : 'conversations'}`,
+    moods: (positive, neutral, negative) => `positive ${positive}, neutral ${neutral}, negative ${negative}`,
     sentiment: 'Visitor sentiment',
     sentimentText: 'Counted over visitors’ messages.',
     positive: 'Positive',
@@ -463,6 +468,7 @@ const en: Messages = {
       desk: { title: 'Agent desk', text: 'Take offers and serve dozens of visitors at once; whoever has waited longest comes first.' },
       boards: { title: 'Boards', text: 'Keyword heat, sentiment and quality scores, down to the very messages behind them.' },
     },
+    picture: { asks: 'The shirt is too large. May I swap it?', bot: 'Yes, free of charge within 15 days.', human: 'Done: size S, collected tomorrow.', score: 'Quality 96', mood: 'Mood: positive' },
     begin: 'Begin in four steps',
     steps: [
       { title: 'Ask', text: 'Open the visitor page and ask “怎么退货” or “where is my order”.' },

@@ -36,6 +36,16 @@ export class Conversation {
   typingUntil = $state(0);
 
   lastTs = $derived(this.entries.at(-1)?.ts ?? this.view.opened_ts);
+  /** Since when somebody has to answer: the bot's "one moment please" is no answer to who asked for a person. */
+  waitsSince = $derived.by(() => {
+    const since = this.view.waiting_since_ts;
+    for (const { ts, message, event } of this.entries.toReversed()) {
+      if (message?.author.kind === 'agent') return since;
+      if (event?.k === 'conversation.queued') return since === null ? ts : Math.min(since, ts);
+    }
+    return since;
+  });
+  lastSaid = $derived(this.entries.findLast((entry) => entry.message?.author.kind === 'visitor')?.message ?? null);
   lastMessage = $derived(this.entries.findLast((entry) => entry.message !== null)?.message ?? null);
 
   constructor(cv: string) {
@@ -45,7 +55,9 @@ export class Conversation {
 
   /** Takes in the node's view; the log up to its offset no longer changes the state. */
   seen(view: ConversationView): void {
-    if (view.o >= this.view.o) this.view = view;
+    if (view.o < this.view.o) return;
+    // A closed conversation is nobody's for the node; here it stays in the list of who closed it.
+    this.view = { ...view, agent: view.agent ?? (view.phase === 'closed' ? this.view.agent : null) };
   }
 
   /** Takes in an event; true when its transcript line is new. */

@@ -1,0 +1,182 @@
+// What the agent's page knows and does: presence, offers, many conversations in the order in which they must be answered.
+
+import { read, readJson, write, writeJson } from '../client/keep';
+import { Tokens } from '../client/token';
+import type { Ev, Presence, PresenceState } from '../client/wire';
+import type { Conversation } from '../chat/conversation.svelte';
+import { Link } from '../chat/link.svelte';
+import { clock } from '../clock.svelte';
+
+/** Conversations whose read marks are kept. */
+const MARKS_MAX = 300;
+
+export class Desk {
+  readonly link: Link;
+  /** The conversation on the right. */
+  chosen = $state<string | null>(null);
+  /** Up to which offset each conversation was read. */
+  marks = $state.raw<Record<string, number>>({});
+  settingPresence = $state(false);
+  /** The last thing to be read out at once. */
+  announced = $state('');
+  /** What the agent wants to be; null until said on this page. */
+  #wanted: { state: PresenceState; capacity: number } | null = null;
+  readonly #marksKey: string;
+  readonly #chosenKey: string;
+
+  /** Offers to me that still stand, the one that ends first at the top. */
+  offers: Conversation[] = $derived.by(() => {
+    const now = this.link.serverNow(clock.now);
+    return this.link.conversations
+      .filter(({ view }) => view.phase === 'offered' && view.offer?.agent === this.agent && view.offer.expires_ts > now)
+      .sort((a, b) => (a.view.offer?.expires_ts ?? 0) - (b.view.offer?.expires_ts ?? 0));
+  });
+  /** Mine: whoever waits longest first, then the answered ones, newest first, then the closed ones. */
+  mine: Conversation[] = $derived.by(() =>
+    this.link.conversations
+      .filter(({ view }) => view.agent?.id === this.agent && (view.phase === 'assigned' || view.phase === 'closed'))
+      .sort(byUrgency),
+  );
+  open: Conversation[] = $derived(this.mine.filter(({ view }) => view.phase === 'assigned'));
+  closed: Conversation[] = $derived(this.mine.filter(({ view }) => view.phase === 'closed'));
+  conversation: Conversation | null = $derived.by(() => {
+    const all = [...this.offers, ...this.mine];
+    return all.find(({ cv }) => cv === this.chosen) ?? null;
+  });
+  unreadAll: number = $derived.by(() => this.open.reduce((sum, conversation) => sum + this.unread(conversation), 0));
+
+  constructor(
+    readonly agent: string,
+    private readonly announce: (conversation: Conversation) => string,
+  ) {
+    this.#marksKey = `conversa.desk.${agent}.read`;
+    this.#chosenKey = `conversa.desk.${agent}.chosen`;
+    this.marks = readJson<Record<string, number>>(this.#marksKey, {});
+    this.chosen = read(this.#chosenKey);
+    this.link = new Link('agent', agent, new Tokens('agent', agent), {
+      ready: (views) => this.#ready(new Set(views.map((view) => view.cv))),
+      event: (conversation, ev) => this.#event(conversation, ev),
+    });
+  }
+
+  start(): void {
+    this.link.start();
+  }
+
+  stop(): void {
+    this.link.stop();
+  }
+
+  /** Visitor's messages that were not looked at. */
+  unread(conversation: Conversation): number {
+    const mark = this.marks[conversation.cv] ?? 0;
+    let count = 0;
+    for (const { o, message } of conversation.entries.toReversed()) {
+      if (o <= mark || message?.author.kind === 'agent') break;
+      if (message?.author.kind === 'visitor') count += 1;
+    }
+    return count;
+  }
+
+  choose(cv: string | null): void {
+    this.chosen = cv;
+    write(this.#chosenKey, cv);
+    this.look();
+  }
+
+  /** The chosen conversation has been looked at up to its end. */
+  look(): void {
+    const conversation = this.conversation;
+    const last = conversation?.entries.at(-1)?.o ?? 0;
+    if (!conversation || document.visibilityState === 'hidden' || (this.marks[conversation.cv] ?? 0) >= last) return;
+    const others = Object.entries(this.marks).filter(([cv]) => cv !== conversation.cv);
+    this.marks = Object.fromEntries([...others, [conversation.cv, last]].slice(-MARKS_MAX));
+    writeJson(this.#marksKey, this.marks);
+  }
+
+  /** One up or down in the list. */
+  step(by: 1 | -1): void {
+    const all = [...this.offers, ...this.mine];
+    if (all.length === 0) return;
+    const at = all.findIndex(({ cv }) => cv === this.chosen);
+    const next = at < 0 ? 0 : (at + by + all.length) % all.length;
+    this.choose(all[next]?.cv ?? null);
+  }
+
+  async setPresence(state: PresenceState, capacity: number): Promise<void> {
+    this.settingPresence = true;
+    this.#wanted = { state, capacity };
+    const presence = await this.link.ask<Presence>('presence.set', { d: { state, capacity } });
+    if (presence) this.link.presence = presence;
+    this.settingPresence = false;
+  }
+
+  async accept(conversation: Conversation): Promise<void> {
+    const { cv, view } = conversation;
+    if (!view.offer) return;
+    this.choose(cv);
+    await this.link.ask('offer.accept', { cv, d: { offer: view.offer.offer } });
+  }
+
+  async decline({ cv, view }: Conversation): Promise<void> {
+    if (view.offer) await this.link.ask('offer.decline', { cv, d: { offer: view.offer.offer } });
+  }
+
+  async close({ cv }: Conversation): Promise<void> {
+    await this.link.ask('conversation.close', { cv, d: { reason: 'done' } });
+  }
+
+  remove(cv: string): void {
+    write(`conversa.draft.${this.agent}.${cv}`, null);
+    this.link.drop(cv);
+  }
+
+  /** What the node does not count as ours any more is ours no more, unless it was closed while we watched. */
+  #ready(told: Set<string>): void {
+    for (const { cv, view } of this.link.conversations) {
+      if (!told.has(cv) && view.phase !== 'closed') this.link.drop(cv);
+    }
+    const presence = this.link.presence;
+    if (this.#wanted?.state === 'online' && presence?.state !== 'online') {
+      void this.setPresence(this.#wanted.state, this.#wanted.capacity);
+    }
+    if (presence) this.#count();
+  }
+
+  #event(conversation: Conversation, ev: Ev): void {
+    const { cv, view } = conversation;
+    const live = view.o === ev.o;
+    if (live && ev.k === 'conversation.offered' && view.offer?.agent === this.agent && view.offer.expires_ts > this.link.serverNow(Date.now())) {
+      this.announced = this.announce(conversation);
+    }
+    // A conversation that went to somebody else is not kept.
+    if (live && view.phase === 'queued') this.#dropLater(cv);
+    if (ev.k.startsWith('conversation.')) this.#count();
+    if (cv === this.chosen) this.look();
+  }
+
+  /** Drops a conversation that came back to the queue, unless it is offered again at once. */
+  #dropLater(cv: string): void {
+    window.setTimeout(() => {
+      const conversation = this.link.find(cv);
+      if (conversation?.view.phase === 'queued') this.link.drop(cv);
+    }, 1_000);
+  }
+
+  /** Places are told with the snapshot only: in between we count. */
+  #count(): void {
+    const presence = this.link.presence;
+    if (!presence) return;
+    const places = this.link.conversations.filter(
+      ({ view }) => (view.phase === 'assigned' && view.agent?.id === this.agent) || (view.phase === 'offered' && view.offer?.agent === this.agent),
+    ).length;
+    if (places !== presence.places) this.link.presence = { ...presence, places };
+  }
+}
+
+function byUrgency(a: Conversation, b: Conversation): number {
+  const rank = ({ view, waitsSince }: Conversation) => (view.phase === 'closed' ? 2 : waitsSince === null ? 1 : 0);
+  if (rank(a) !== rank(b)) return rank(a) - rank(b);
+  if (rank(a) === 0) return (a.waitsSince ?? 0) - (b.waitsSince ?? 0) || (a.cv < b.cv ? -1 : 1);
+  return b.lastTs - a.lastTs || (a.cv < b.cv ? -1 : 1);
+}
