@@ -26,8 +26,8 @@ pub use crate::wire::Encoding;
 pub use chance::{Backoff, Chance};
 pub use error::{ClientError, Refused};
 pub use frame::{
-    Author, ConversationView, Frame, Heartbeat, Limits, LogEvent, Message, OfferView, Page, Person, Presence, Rate, Sent, Snapshot,
-    Welcome, Who, decode,
+    Author, ConversationView, Frame, Heartbeat, Limits, LogEvent, Message, OfferView, Page, Person, Presence,
+    Rate, Sent, Snapshot, Welcome, Who, decode,
 };
 pub use socket::Socket;
 
@@ -67,14 +67,23 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("url", &self.url).field("device", &self.device).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("url", &self.url)
+            .field("device", &self.device)
+            .finish_non_exhaustive()
     }
 }
 
 impl Options {
     /// Options with one fixed token, the protocol's back-off and no pacing.
     #[must_use]
-    pub fn new(url: impl Into<String>, encoding: Encoding, role: Role, device: impl Into<String>, token: impl Into<String>) -> Self {
+    pub fn new(
+        url: impl Into<String>,
+        encoding: Encoding,
+        role: Role,
+        device: impl Into<String>,
+        token: impl Into<String>,
+    ) -> Self {
         let token = token.into();
         Self {
             url: url.into(),
@@ -178,7 +187,8 @@ impl Client {
         };
         let (commands, orders) = mpsc::channel(COMMANDS_MAX);
         let (told, events) = mpsc::channel(EVENTS_MAX);
-        let keys = Keys { prefix: format!("r{:016x}", chance.bits()), used: std::sync::atomic::AtomicU64::new(0) };
+        let keys =
+            Keys { prefix: format!("r{:016x}", chance.bits()), used: std::sync::atomic::AtomicU64::new(0) };
         let client = Self { commands, who: Arc::new(welcome.principal.clone()), keys: Arc::new(keys) };
         tokio::spawn(Driver::new(options, orders, told).run(socket, welcome));
         Ok((client, Events(events)))
@@ -206,7 +216,12 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::say`].
-    pub async fn request(&self, method: &'static str, cv: Option<&str>, d: Value) -> Result<Value, ClientError> {
+    pub async fn request(
+        &self,
+        method: &'static str,
+        cv: Option<&str>,
+        d: Value,
+    ) -> Result<Value, ClientError> {
         let key = Key::Given(self.keys.next());
         self.ask(method, cv, key, d, Patience::Endless).await.map(|(d, _)| d)
     }
@@ -216,7 +231,13 @@ impl Client {
     ///
     /// # Errors
     /// Any refusal, [`ClientError::Lost`] or the end of the client.
-    pub async fn request_once(&self, method: &'static str, cv: Option<&str>, key: Option<&str>, d: Value) -> Result<Value, ClientError> {
+    pub async fn request_once(
+        &self,
+        method: &'static str,
+        cv: Option<&str>,
+        key: Option<&str>,
+        d: Value,
+    ) -> Result<Value, ClientError> {
         let key = key.map_or(Key::None, |key| Key::Given(key.to_owned()));
         self.ask(method, cv, key, d, Patience::None).await.map(|(d, _)| d)
     }
@@ -227,7 +248,8 @@ impl Client {
     /// As [`Client::say`].
     pub async fn open(&self, channel: &str, lang: &str) -> Result<(String, Value), ClientError> {
         let d = self.request("conversation.open", None, json!({ "channel": channel, "lang": lang })).await?;
-        let cv = d["cv"].as_str().ok_or_else(|| ClientError::Protocol("conversation.open gave no cv".into()))?;
+        let cv =
+            d["cv"].as_str().ok_or_else(|| ClientError::Protocol("conversation.open gave no cv".into()))?;
         Ok((cv.to_owned(), d))
     }
 

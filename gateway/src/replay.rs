@@ -44,24 +44,28 @@ pub const GUARD: Duration = Duration::from_secs(60);
 const RETURN: Backoff = Backoff { first_ms: 50, longest_ms: 1_000 };
 
 /// Formats and examples, printed by `conversa replay --help`.
-const MORE: &str = r#"Each session plays a visitor and an agent over real WebSockets, half of them JSON, half MessagePack: the visitor asks for
-a human and waits for an agent; then both say their lines in order, each line when the one before is acknowledged and
-seen by the other side; then the agent closes. In the end everything that was sent, acknowledged and seen is compared
-with what is stored. The exit code is 0 when nothing is lost, doubled, out of order or altered, else 1.
+const MORE: &str = r#"Each session plays a visitor and an agent over real WebSockets, half of them JSON, half
+MessagePack. The visitor asks for a human and waits for an agent; then both say their lines in
+order, each line when the one before is acknowledged and seen by the other side; then the agent
+closes. In the end everything that was sent, acknowledged and seen is compared with what is
+stored. The exit code is 0 when nothing is lost, doubled, out of order or altered, else 1.
 
 Formats, known by the file's name (.gz may follow):
-  .tsv    7 columns with tabs between: session, user, 1 = agent, two flags, product, text. The lines of a session stand
-          together. A turn with an order, [订单编号:…], becomes an order card.
-  .jsonl  one session per line:
+  .tsv    7 columns with tabs between: session, user, 1 = agent, two flags, product, text.
+          The lines of a session stand together. A turn with an order, [订单编号:…], becomes an
+          order card.
+  .jsonl  one session per line; channel ("web") and lang ("zh") may be left out:
           {"session":"s1","channel":"web","lang":"zh","turns":[{"from":"visitor","text":"你好"},
-           {"from":"agent","content":{"type":"card","variant":"order","alt":"订单 1","title":"订单 1","fields":[]}}]}
-          channel ("web") and lang ("zh") may be left out. A turn has a text, or any content of the protocol.
+          {"from":"agent","content":{"type":"card","variant":"order","alt":"订单 1",
+          "title":"订单 1","fields":[]}}]}
+          A turn has a text, or any content of the protocol.
   A line that cannot be read ends the replay with its number; nothing is skipped.
 
 Examples:
-  conversa replay sessions.tsv.gz                            on a node of its own, in a temporary folder
-  conversa replay sessions.tsv.gz --kill 10 --seed 3         the same, killed ten times on the way
-  conversa replay mine.jsonl --node http://127.0.0.1:8080    on a node that runs in development mode"#;
+  conversa replay sessions.tsv.gz                   on a node of its own, in a temporary folder
+  conversa replay sessions.tsv.gz --kill 10         the same, killed ten times on the way
+  conversa replay mine.jsonl --node http://127.0.0.1:8080
+                                                    on a node that runs in development mode"#;
 
 /// Play recorded sessions through a node and check that nothing is lost
 #[derive(Args, Clone, Debug)]
@@ -142,7 +146,12 @@ async fn on_own_node(args: &ReplayArgs, recordings: &[Recording]) -> anyhow::Res
     outcome
 }
 
-async fn replay(args: &ReplayArgs, url: &str, node: Option<&mut OwnNode>, recordings: &[Recording]) -> anyhow::Result<Report> {
+async fn replay(
+    args: &ReplayArgs,
+    url: &str,
+    node: Option<&mut OwnNode>,
+    recordings: &[Recording],
+) -> anyhow::Result<Report> {
     let turns = recordings.iter().map(|recording| recording.turns.len()).sum();
     let stage = set_stage(args, url, recordings.len()).await?;
     let began = Instant::now();
@@ -154,7 +163,8 @@ async fn replay(args: &ReplayArgs, url: &str, node: Option<&mut OwnNode>, record
         None => (play_all(&stage, args.parallel, recordings).await, 0),
     };
     let seconds = began.elapsed().as_secs_f64();
-    let supervisor = stage.tokens.token(&stage.rest, Role::Supervisor, &format!("su_replay-{}", stage.nonce)).await?;
+    let supervisor =
+        stage.tokens.token(&stage.rest, Role::Supervisor, &format!("su_replay-{}", stage.nonce)).await?;
     let names = names(recordings, &played);
     let histories = histories(&stage, &supervisor, args.parallel, recordings, played).await?;
     let verdict = check(&histories);
@@ -200,7 +210,10 @@ async fn set_stage(args: &ReplayArgs, url: &str, sessions: usize) -> anyhow::Res
 }
 
 async fn play_all(stage: &Stage, parallel: usize, recordings: &[Recording]) -> Vec<Played> {
-    let plays = recordings.iter().enumerate().map(|(index, recording)| async move { (index, play(stage, index, recording).await) });
+    let plays = recordings
+        .iter()
+        .enumerate()
+        .map(|(index, recording)| async move { (index, play(stage, index, recording).await) });
     let mut played: Vec<_> = stream::iter(plays).buffer_unordered(parallel).collect().await;
     stage.progress.finish();
     // A slow session does not hold up the others; the order of the file comes back here.
@@ -210,7 +223,10 @@ async fn play_all(stage: &Stage, parallel: usize, recordings: &[Recording]) -> V
 
 /// Conversation -> name of the session that was played in it.
 fn names(recordings: &[Recording], played: &[Played]) -> HashMap<String, String> {
-    let named = recordings.iter().zip(played).filter_map(|(recording, played)| Some((played.cv.clone()?, recording.name.clone())));
+    let named = recordings
+        .iter()
+        .zip(played)
+        .filter_map(|(recording, played)| Some((played.cv.clone()?, recording.name.clone())));
     named.collect()
 }
 
@@ -227,7 +243,12 @@ async fn histories(
             Some(cv) => stage.rest.messages(cv, supervisor).await?,
             None => Vec::new(),
         };
-        Ok::<_, anyhow::Error>(played.ledger.history(&recording.name, recording.turns.len(), played.failure, stored))
+        Ok::<_, anyhow::Error>(played.ledger.history(
+            &recording.name,
+            recording.turns.len(),
+            played.failure,
+            stored,
+        ))
     };
     stream::iter(recordings.iter().zip(played)).map(read).buffered(parallel).try_collect().await
 }

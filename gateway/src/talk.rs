@@ -6,6 +6,7 @@ mod outgoing;
 mod pace;
 mod request;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,6 +95,8 @@ struct Pending {
 
 impl Talk {
     async fn run(&mut self, transport: &mut Transport) -> Goodbye {
+        // Set anew only when it rings: deadlines move away, so it rings early at most.
+        let mut alarm = pin!(sleep_until(self.next_alarm()));
         loop {
             if let Err(goodbye) = self.write(transport).await {
                 return goodbye;
@@ -107,7 +110,13 @@ impl Talk {
                     Some(Ok(bytes)) => if let Err(goodbye) = self.take(&bytes) { return goodbye },
                 },
                 () = self.socket.rung() => {}
-                () = sleep_until(self.next_alarm()) => if let Err(goodbye) = self.alarm() { return goodbye },
+                () = &mut alarm => {
+                    if let Err(goodbye) = self.alarm() {
+                        return goodbye;
+                    }
+                    let next = self.next_alarm();
+                    alarm.as_mut().reset(next);
+                }
             }
         }
     }

@@ -25,6 +25,7 @@ use crate::letter::Letter;
 use crate::port::RowKey;
 use crate::registry::{Follower, Watching};
 use crate::tenant::Tenant;
+use crate::watcher::slot_address;
 
 /// A due command that made nothing happen is not tried again for this time, milliseconds.
 const QUIET_MS: i64 = 1_000;
@@ -98,6 +99,7 @@ enum Wake {
 #[derive(Debug)]
 struct Watched {
     watching: &'static Watching,
+    slot: Address,
     /// Everything of interest up to here was given to it.
     fed: u64,
     /// What it made of everything up to here is stored.
@@ -127,7 +129,8 @@ impl<B: Behaviour> Core<B> {
     /// A core that has not begun; its first input is [`Input::Start`].
     #[must_use]
     pub fn new(setting: Setting) -> Self {
-        let watched = setting.watchers.iter().map(|watching| Watched { watching, fed: 0, stored: 0 }).collect();
+        let slot = |watching: &Watching| slot_address(&setting.address, watching.name);
+        let watched = setting.watchers.iter().map(|watching| Watched { watching, slot: slot(watching), fed: 0, stored: 0 }).collect();
         Self {
             setting,
             stage: Stage::Loading,

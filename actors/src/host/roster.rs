@@ -1,7 +1,6 @@
 //! Which actors are awake, and where their mailboxes are. Mailboxes are bounded by counting what is in them.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -121,7 +120,9 @@ impl Roster {
     /// Puts an input into a mailbox; `spawn` starts the cell when it is not awake.
     pub(super) fn deliver(&self, to: &Address, input: Input, now: Time, spawn: impl Fn(Seat) -> Option<Inbox>) -> Result<(), Input> {
         let mut stripe = self.stripe(to).lock();
-        if let Some(failures) = stripe.failures.get(to) {
+        if !stripe.failures.is_empty()
+            && let Some(failures) = stripe.failures.get(to)
+        {
             if now < failures.until {
                 return Err(input);
             }
@@ -129,15 +130,13 @@ impl Roster {
                 stripe.failures.remove(to);
             }
         }
-        let awake = match stripe.awake.entry(to.clone()) {
-            Entry::Occupied(occupied) => occupied.into_mut(),
-            Entry::Vacant(vacant) => {
-                let seat = Seat::new(now);
-                let Some(inbox) = spawn(seat.clone()) else { return Err(input) };
-                self.count.fetch_add(1, Ordering::Relaxed);
-                vacant.insert(Awake { inbox, seat })
-            }
-        };
+        if !stripe.awake.contains_key(to) {
+            let seat = Seat::new(now);
+            let Some(inbox) = spawn(seat.clone()) else { return Err(input) };
+            self.count.fetch_add(1, Ordering::Relaxed);
+            stripe.awake.insert(to.clone(), Awake { inbox, seat });
+        }
+        let Some(awake) = stripe.awake.get_mut(to) else { return Err(input) };
         if bounded(&input) && awake.seat.waiting() >= MAILBOX_MAX {
             return Err(input);
         }

@@ -5,9 +5,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use conversa_actors::port::{APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Row, RowKey, StoreError};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::State;
+use super::heads::{Head, Heads};
 
 /// Jobs in one transaction at most.
 const TOGETHER_MAX: usize = 1_024;
@@ -26,12 +27,16 @@ enum Told {
     Put(Done<Result<(), StoreError>>),
 }
 
+/// Jobs in a transaction from which on the next one waits for company, and how long.
+const BUSY: usize = 8;
+const GATHER: Duration = Duration::from_micros(200);
 /// While the store fails and nobody writes, the writer tries this often whether it can again.
 const PROBE: Duration = Duration::from_secs(1);
 
 /// Writes until nobody can send a job any more.
-pub(super) fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, state: &State) {
+pub(super) fn run(mut connection: Connection, mut heads: Heads, queue: &mpsc::Receiver<Job>, state: &State) {
     let mut together = Vec::new();
+    let mut before = 0;
     loop {
         match queue.recv_timeout(PROBE) {
             Ok(first) => together.push(first),
@@ -39,13 +44,18 @@ pub(super) fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, state
             Err(mpsc::RecvTimeoutError::Timeout) => continue,
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
         }
-        while together.len() < TOGETHER_MAX {
-            match queue.try_recv() {
-                Ok(job) => together.push(job),
-                Err(mpsc::TryRecvError::Empty | mpsc::TryRecvError::Disconnected) => break,
-            }
+        // Under load it is worth a pause for company: a commit costs what ten appends do. A lone append waits for nobody.
+        // Asleep rather than waiting at the queue, so that no sender has to wake this thread.
+        if before >= BUSY {
+            std::thread::sleep(GATHER);
         }
-        commit(&mut connection, together.drain(..), state);
+        let room = TOGETHER_MAX - together.len();
+        together.extend(queue.try_iter().take(room));
+        before = together.len();
+        commit(&mut connection, &mut heads, together.drain(..), state);
+        if let Err(error) = heads.index(&mut connection) {
+            tracing::warn!(%error, "places could not be entered into the index: they are tried again with the next events");
+        }
     }
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the last checkpoint failed: the next start makes it");
@@ -58,9 +68,13 @@ fn probe() -> Job {
     Job::Put(vec![Row { key, stamp: 0, value: Some(vec![0; 4096].into()) }], Box::new(|_| {}))
 }
 
-fn commit(connection: &mut Connection, jobs: impl Iterator<Item = Job>, state: &State) {
+fn commit(connection: &mut Connection, heads: &mut Heads, jobs: impl Iterator<Item = Job>, state: &State) {
     let mut told = Vec::new();
-    let outcome = write_all(connection, jobs, &mut told);
+    let outcome = write_all(connection, heads, jobs, &mut told);
+    match &outcome {
+        Ok(()) => heads.keep(),
+        Err(_) => heads.undo(),
+    }
     state.commits.fetch_add(1, Ordering::Relaxed);
     state.writes.fetch_add(told.len() as u64, Ordering::Relaxed);
     if let Err((error, _)) = &outcome {
@@ -85,7 +99,7 @@ fn commit(connection: &mut Connection, jobs: impl Iterator<Item = Job>, state: &
 /// The error, and whether it came from the commit itself.
 type Failed = (rusqlite::Error, bool);
 
-fn write_all(connection: &mut Connection, jobs: impl Iterator<Item = Job>, told: &mut Vec<Told>) -> Result<(), Failed> {
+fn write_all(connection: &mut Connection, heads: &mut Heads, jobs: impl Iterator<Item = Job>, told: &mut Vec<Told>) -> Result<(), Failed> {
     let jobs: Vec<Job> = jobs.collect();
     let mut failed = None;
     let transaction = match connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
@@ -97,7 +111,7 @@ fn write_all(connection: &mut Connection, jobs: impl Iterator<Item = Job>, told:
     };
     for job in jobs {
         let written = match (&transaction, &failed) {
-            (Some(transaction), None) => write_one(transaction, &job),
+            (Some(transaction), None) => write_one(transaction, heads, &job),
             (Some(_) | None, _) => Ok(Ok(())),
         };
         let result = written.unwrap_or_else(|error| {
@@ -128,9 +142,9 @@ fn never_written(error: &rusqlite::Error) -> bool {
 }
 
 /// The inner result is the append's own: a conflict of one does not undo the others.
-fn write_one(connection: &Connection, job: &Job) -> rusqlite::Result<Result<(), AppendError>> {
+fn write_one(connection: &Connection, heads: &mut Heads, job: &Job) -> rusqlite::Result<Result<(), AppendError>> {
     match job {
-        Job::Append(append, _) => write_events(connection, append),
+        Job::Append(append, _) => write_events(connection, heads, append),
         Job::Put(rows, _) => {
             for row in rows {
                 write_row(connection, row)?;
@@ -140,39 +154,34 @@ fn write_one(connection: &Connection, job: &Job) -> rusqlite::Result<Result<(), 
     }
 }
 
-fn write_events(connection: &Connection, append: &Append) -> rusqlite::Result<Result<(), AppendError>> {
+fn write_events(connection: &Connection, heads: &mut Heads, append: &Append) -> rusqlite::Result<Result<(), AppendError>> {
     if append.bodies.len() > APPEND_EVENTS_MAX || append.bodies.iter().any(|body| body.len() > BODY_BYTES_MAX) {
         return Ok(Err(AppendError::TooLarge));
     }
-    let (epoch, head) = head_of(connection, append)?;
-    if append.epoch < epoch {
+    if append.bodies.is_empty() {
+        return Ok(Ok(()));
+    }
+    let head = heads.head(connection, &append.address)?;
+    if append.epoch < head.epoch {
         return Ok(Err(AppendError::Fenced));
     }
-    if append.first != head + 1 {
-        return written_before(connection, append, head);
+    if append.first != head.seq + 1 {
+        return written_before(connection, heads, append, head.seq);
     }
-    let mut insert =
-        connection.prepare_cached("INSERT INTO event(tenant, kind, key, seq, epoch, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?;
-    let address = &append.address;
+    let mut insert = connection.prepare_cached("INSERT INTO event(id, stream, seq, epoch, body) VALUES(?1, ?2, ?3, ?4, ?5)")?;
     for (body, seq) in append.bodies.iter().zip(append.first..) {
-        insert.execute(params![address.tenant.as_str(), address.kind, &*address.key, signed(seq), signed(append.epoch), &**body])?;
+        let event = heads.next(head.stream, seq);
+        insert.execute(params![event, head.stream, signed(seq), signed(append.epoch), &**body])?;
     }
+    let seq = head.seq + append.bodies.len() as u64;
+    heads.advance(&append.address, Head { epoch: append.epoch, seq, ..head });
     Ok(Ok(()))
 }
 
-fn head_of(connection: &Connection, append: &Append) -> rusqlite::Result<(u64, u64)> {
-    let mut last = connection
-        .prepare_cached("SELECT epoch, seq FROM event WHERE tenant = ?1 AND kind = ?2 AND key = ?3 ORDER BY seq DESC LIMIT 1")?;
-    let address = &append.address;
-    let found: Option<(i64, i64)> = last
-        .query_row(params![address.tenant.as_str(), address.kind, &*address.key], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    Ok(found.map_or((0, 0), |(epoch, seq)| (epoch.unsigned_abs(), seq.unsigned_abs())))
-}
-
 /// The same append written before is written once: it succeeds again.
-fn written_before(connection: &Connection, append: &Append, head: u64) -> rusqlite::Result<Result<(), AppendError>> {
-    let entries = super::read::events(connection, &append.address, append.first.saturating_sub(1), append.bodies.len())?;
+fn written_before(connection: &Connection, heads: &Heads, append: &Append, head: u64) -> rusqlite::Result<Result<(), AppendError>> {
+    let before = append.first.saturating_sub(1);
+    let entries = super::read::events(connection, heads.recent(), &append.address, before, append.bodies.len())?;
     let same = entries.len() == append.bodies.len() && entries.iter().zip(&append.bodies).all(|(entry, body)| entry.body == *body);
     Ok(if same && append.first > 0 { Ok(()) } else { Err(AppendError::Conflict { next: head + 1 }) })
 }

@@ -36,7 +36,8 @@ impl Conversation {
     fn take_message(&mut self, said: &Said) {
         self.note_key(said);
         self.messages += 1;
-        if said.visibility == Visibility::Public {
+        let closed = matches!(self.phase, Phase::Closed { .. });
+        if said.visibility == Visibility::Public && !closed {
             match said.author.kind {
                 AuthorKind::Visitor => {
                     self.unanswered_since.get_or_insert(said.at);

@@ -4,6 +4,7 @@ use super::seen::ClientKey;
 use super::{
     Author, AuthorKind, Closer, Command, Conversation, Event, Held, Offer, OfferEnd, Opening, Phase, QueueReason, Said, Say, Visibility, Wait,
 };
+use crate::content::Content;
 use crate::ids::{OfferId, PersonId, QueueId};
 use crate::refusal::{Code, Decision, Refusal};
 use crate::time::Time;
@@ -47,12 +48,15 @@ impl Conversation {
 
     fn say(&self, now: Time, say: Say) -> Decision<Event> {
         let opening = self.opened()?;
-        may_say(&self.phase, opening, &say)?;
-        if let Some(key) = &say.key {
-            self.seen.judge(&say.author, key, &say.content)?;
+        // A repeat is answered as one whatever has changed since: told "not assigned", an honest client would say it again.
+        let key = say.key.as_ref().map_or(Ok(()), |key| self.seen.judge(&say.author, key, &say.content));
+        match key {
+            Err(refusal) if refusal.code == Code::Duplicate => return Err(refusal),
+            known => may_say(&self.phase, opening, &say).and(known)?,
         }
         say.content.check()?;
-        let late = matches!(self.phase, Phase::Closed { .. });
+        // Stars are the answer to "how did we do": they belong to the closed conversation and open nothing.
+        let late = matches!(self.phase, Phase::Closed { .. }) && !rates(&say.content);
         let said = Said { author: say.author, key: say.key, content: say.content, visibility: say.visibility, at: now };
         Ok(vec![match (late, said.author.kind) {
             (true, AuthorKind::Visitor) => Event::Forwarded(said),
@@ -224,6 +228,12 @@ fn may_say(phase: &Phase, opening: &Opening, say: &Say) -> Result<(), Refusal> {
             | Phase::Closed { .. } => Err(not_assigned()),
         },
     }
+}
+
+/// True for one to five stars and nothing else.
+fn rates(content: &Content) -> bool {
+    let text = content.plain().trim();
+    (1..=5).contains(&text.chars().count()) && text.chars().all(|c| c == '★')
 }
 
 fn queued(at: Time, wait: Wait, reason: QueueReason) -> Event {

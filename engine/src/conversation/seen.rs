@@ -105,13 +105,15 @@ impl Seen {
     /// Takes in the key of an accepted message.
     pub(super) fn note(&mut self, author: &Author, key: &ClientKey, content: &Content, seq: u64) {
         let device = device_of(author, key);
+        // A message that was passed on after a close comes back after later ones: the mark never falls.
+        let mut highest = key.n;
         if let Some(place) = self.marks.iter().position(|(known, _)| *known == device) {
-            self.marks.remove(place);
+            highest = highest.max(self.marks.remove(place).1);
         } else if self.marks.len() == DEVICES_MAX {
             self.marks.remove(0);
             self.forgot = true;
         }
-        self.marks.push((device, key.n));
+        self.marks.push((device, highest));
         if self.window.len() == WINDOW_MAX {
             self.window.pop_front();
         }

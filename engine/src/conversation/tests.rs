@@ -132,7 +132,8 @@ fn from_the_bot_through_the_queue_to_an_agent_and_to_the_end() {
          close ag
          offer other 3
          say ag d.2 one more
-         say system - rate us",
+         say system - rate us
+         say vi d.2 ★★★★",
         &expect![[r#"
             say vi d.1 early         REFUSED not_found  [unopened]
             open                     opened  [bot]
@@ -159,6 +160,7 @@ fn from_the_bot_through_the_queue_to_an_agent_and_to_the_end() {
             offer other 3            offer of3 rejected  [closed]
             say ag d.2 one more      REFUSED conversation_closed  [closed]
             say system - rate us     said by system: rate us  [closed]
+            say vi d.2 ★★★★          said by vi: ★★★★  [closed]
         "#]],
     );
 }

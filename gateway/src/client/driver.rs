@@ -47,7 +47,10 @@ pub(super) struct Driver {
 }
 
 /// Opens a socket and introduces the client.
-pub(super) async fn establish(options: &Options, resume: Option<Value>) -> Result<(Socket, Welcome), ClientError> {
+pub(super) async fn establish(
+    options: &Options,
+    resume: Option<Value>,
+) -> Result<(Socket, Welcome), ClientError> {
     let token = (options.token)().await.map_err(ClientError::Token)?;
     let mut d = json!({
         "token": token, "role": options.role, "device": options.device,
@@ -71,13 +74,18 @@ pub(super) async fn establish(options: &Options, resume: Option<Value>) -> Resul
 }
 
 fn bye(frame: &Frame) -> ClientError {
-    let reason = frame.reason.clone().or_else(|| frame.d["reason"].as_str().map(str::to_owned)).unwrap_or_default();
+    let reason =
+        frame.reason.clone().or_else(|| frame.d["reason"].as_str().map(str::to_owned)).unwrap_or_default();
     let code = frame.code.or_else(|| frame.d["code"].as_u64().and_then(|code| code.try_into().ok()));
     ClientError::Closed { code: code.unwrap_or(1_000), reason }
 }
 
 impl Driver {
-    pub(super) fn new(options: Options, commands: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) -> Self {
+    pub(super) fn new(
+        options: Options,
+        commands: mpsc::Receiver<Command>,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
         let outbox = Outbox::new(options.device.clone());
         let chance = Chance::new(options.seed);
         Self { options, commands, events, outbox, positions: Positions::default(), chance, stopped: None }
@@ -159,7 +167,12 @@ impl Driver {
     }
 
     /// Returns `Ok` when the owner cuts the line.
-    async fn talk(&mut self, socket: &mut Socket, stream: &mut Stream, welcome: Welcome) -> Result<(), ClientError> {
+    async fn talk(
+        &mut self,
+        socket: &mut Socket,
+        stream: &mut Stream,
+        welcome: Welcome,
+    ) -> Result<(), ClientError> {
         let pace = self.options.paced.then_some(welcome.limits.rate);
         self.outbox.begin(welcome.limits.inflight, pace, Instant::now());
         for cv in &welcome.stale {
@@ -209,7 +222,12 @@ impl Driver {
         Ok(())
     }
 
-    async fn take(&mut self, frame: Frame, socket: &mut Socket, stream: &mut Stream) -> Result<(), ClientError> {
+    async fn take(
+        &mut self,
+        frame: Frame,
+        socket: &mut Socket,
+        stream: &mut Stream,
+    ) -> Result<(), ClientError> {
         match &*frame.t {
             "ev" => {
                 stream.count(frame.s, Instant::now())?;
@@ -252,7 +270,9 @@ impl Driver {
     fn take_answer(&mut self, frame: Frame) -> Result<(), ClientError> {
         let id = frame.id.ok_or_else(|| ClientError::Protocol("a res without id".into()))?;
         let answer: Result<Value, Refused> = frame.err.map_or(Ok(frame.d), Err);
-        let Some(settled) = self.outbox.answer(id, answer, Instant::now(), &mut self.chance) else { return Ok(()) };
+        let Some(settled) = self.outbox.answer(id, answer, Instant::now(), &mut self.chance) else {
+            return Ok(());
+        };
         if let (Asker::Page(cv), Ok(page)) = (&settled.asker, &settled.answer) {
             return self.take_page(cv, payload("history.page", page.clone())?);
         }
@@ -264,7 +284,9 @@ impl Driver {
     /// The sender's socket gets no `ev` for its own message: its `res` stands for it, in order. A repeat's does not: it may come
     /// before events that the resume still brings.
     fn move_on(&mut self, settled: &Settled) {
-        let (Ok(d), "message.send", Some(cv)) = (&settled.answer, settled.method, &settled.cv) else { return };
+        let (Ok(d), "message.send", Some(cv)) = (&settled.answer, settled.method, &settled.cv) else {
+            return;
+        };
         let elsewhere = d["dup"] == json!(true) || d["forwarded"] == json!(true);
         if let (Some(o), false) = (d["o"].as_u64(), elsewhere) {
             self.positions.admit(cv, d["ep"].as_u64().unwrap_or(1), o);
@@ -274,9 +296,18 @@ impl Driver {
     fn take_page(&mut self, cv: &str, page: Page) -> Result<(), ClientError> {
         let mut events = page.events;
         for message in page.messages {
-            let o = message["o"].as_u64().ok_or_else(|| ClientError::Protocol("a message of a page without o".into()))?;
+            let o = message["o"]
+                .as_u64()
+                .ok_or_else(|| ClientError::Protocol("a message of a page without o".into()))?;
             let ts = message["ts"].as_i64().unwrap_or_default();
-            events.push(LogEvent { k: "message.created".into(), cv: cv.into(), ep: 1, o, ts, d: json!({ "message": message }) });
+            events.push(LogEvent {
+                k: "message.created".into(),
+                cv: cv.into(),
+                ep: 1,
+                o,
+                ts,
+                d: json!({ "message": message }),
+            });
         }
         events.sort_by_key(|event| event.o);
         for mut event in events {

@@ -33,7 +33,8 @@ pub struct Frame {
 /// # Errors
 /// [`ClientError::Protocol`] when the bytes are no frame.
 pub fn decode(encoding: Encoding, bytes: &[u8]) -> Result<Frame, ClientError> {
-    let unreadable = |error: &dyn std::fmt::Display| ClientError::Protocol(format!("unreadable frame: {error}"));
+    let unreadable =
+        |error: &dyn std::fmt::Display| ClientError::Protocol(format!("unreadable frame: {error}"));
     match encoding {
         Encoding::Json => serde_json::from_slice(bytes).map_err(|error| unreadable(&error)),
         Encoding::MessagePack => {

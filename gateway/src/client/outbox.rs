@@ -134,7 +134,8 @@ impl Outbox {
 
     /// The next request frame to send, if any may leave at `now`.
     pub(super) fn next(&mut self, now: Instant) -> Option<Value> {
-        if self.on_their_way.len() >= self.in_flight_max || self.paused_until.is_some_and(|until| now < until) {
+        if self.on_their_way.len() >= self.in_flight_max || self.paused_until.is_some_and(|until| now < until)
+        {
             return None;
         }
         let place = self.first_ready(now)?;
@@ -181,18 +182,27 @@ impl Outbox {
             Key::None => None,
             Key::Given(key) => Some(key.clone()),
             Key::Message => {
-                let accepted = ask.cv.as_ref().and_then(|cv| self.accepted.get(cv)).copied().unwrap_or_default();
+                let accepted =
+                    ask.cv.as_ref().and_then(|cv| self.accepted.get(cv)).copied().unwrap_or_default();
                 Some(format!("{}.{}", self.device, accepted + 1))
             }
         }
     }
 
     /// Takes in the answer to request `id`; `None` when it is unknown or is going to be repeated.
-    pub(super) fn answer(&mut self, id: u64, answer: Result<Value, Refused>, now: Instant, chance: &mut Chance) -> Option<Settled> {
+    pub(super) fn answer(
+        &mut self,
+        id: u64,
+        answer: Result<Value, Refused>,
+        now: Instant,
+        chance: &mut Chance,
+    ) -> Option<Settled> {
         let mut entry = self.on_their_way.remove(&id)?;
         match answer {
             Err(refused) if refused.retry && entry.ask.patience == Patience::Endless => {
-                let wait = refused.retry_after_ms.map_or_else(|| REPEAT.wait(entry.attempts, chance), Duration::from_millis);
+                let wait = refused
+                    .retry_after_ms
+                    .map_or_else(|| REPEAT.wait(entry.attempts, chance), Duration::from_millis);
                 entry.not_before = Some(now + wait);
                 if refused.code == "rate_limited" {
                     self.paused_until = Some(now + wait);

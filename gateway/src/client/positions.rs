@@ -84,7 +84,10 @@ impl Positions {
             return None;
         }
         open.sort_by_key(|(_, mark)| std::cmp::Reverse(mark.touched));
-        let pos = open.into_iter().take(RESUME_MAX).map(|(cv, mark)| (cv.clone(), json!([mark.epoch.max(1), mark.o])));
+        let pos = open
+            .into_iter()
+            .take(RESUME_MAX)
+            .map(|(cv, mark)| (cv.clone(), json!([mark.epoch.max(1), mark.o])));
         Some(Value::Object(pos.collect()))
     }
 

@@ -33,9 +33,14 @@ impl Socket {
     /// [`ClientError::Unreachable`] or [`ClientError::NotTaken`].
     pub async fn open(url: &str, encoding: Encoding) -> Result<Self, ClientError> {
         let url = endpoint(url);
-        let unreachable = |error: &dyn std::fmt::Display| ClientError::Unreachable { url: url.clone(), why: error.to_string() };
+        let unreachable = |error: &dyn std::fmt::Display| ClientError::Unreachable {
+            url: url.clone(),
+            why: error.to_string(),
+        };
         let mut request = url.as_str().into_client_request().map_err(|error| unreachable(&error))?;
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(subprotocol(encoding)));
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", HeaderValue::from_static(subprotocol(encoding)));
         let config = WebSocketConfig::default()
             .read_buffer_size(8 * 1024)
             .write_buffer_size(0)
@@ -67,7 +72,8 @@ impl Socket {
     /// [`ClientError::Lost`].
     pub async fn send_bytes(&mut self, bytes: Vec<u8>) -> Result<(), ClientError> {
         let message = match self.encoding {
-            Encoding::Json => String::from_utf8(bytes).map_or_else(|error| Message::binary(error.into_bytes()), Message::text),
+            Encoding::Json => String::from_utf8(bytes)
+                .map_or_else(|error| Message::binary(error.into_bytes()), Message::text),
             Encoding::MessagePack => Message::binary(bytes),
         };
         self.stream.send(message).await.map_err(|error| lost(&error))
@@ -79,13 +85,16 @@ impl Socket {
     /// [`ClientError::Closed`] or [`ClientError::Lost`] at the end, [`ClientError::Protocol`] for an unreadable frame.
     pub async fn receive(&mut self) -> Result<Frame, ClientError> {
         loop {
-            let message = self.stream.next().await.ok_or_else(|| ClientError::Lost("the server has gone".into()))?;
+            let message =
+                self.stream.next().await.ok_or_else(|| ClientError::Lost("the server has gone".into()))?;
             return match (message.map_err(|error| lost(&error))?, self.encoding) {
                 (Message::Text(text), Encoding::Json) => decode(self.encoding, text.as_bytes()),
                 (Message::Binary(bytes), Encoding::MessagePack) => decode(self.encoding, &bytes),
                 (Message::Close(frame), _) => Err(closed(frame)),
                 (Message::Ping(_) | Message::Pong(_) | Message::Frame(_), _) => continue,
-                (Message::Text(_) | Message::Binary(_), _) => Err(ClientError::Protocol("a frame of the other encoding".into())),
+                (Message::Text(_) | Message::Binary(_), _) => {
+                    Err(ClientError::Protocol("a frame of the other encoding".into()))
+                }
             };
         }
     }
@@ -98,7 +107,11 @@ impl Socket {
 }
 
 fn subprotocol(encoding: Encoding) -> &'static str {
-    SUBPROTOCOLS.iter().find(|(_, of)| *of == encoding).map(|(name, _)| *name).expect("every encoding has its subprotocol")
+    SUBPROTOCOLS
+        .iter()
+        .find(|(_, of)| *of == encoding)
+        .map(|(name, _)| *name)
+        .expect("every encoding has its subprotocol")
 }
 
 fn endpoint(url: &str) -> String {

@@ -74,7 +74,8 @@ impl Stream {
 
     /// What is owed at `now`, one thing at a time.
     pub(super) fn chore(&mut self, now: Instant) -> Option<Chore> {
-        let ack_due = self.last_s() - self.acked >= ACK_EVENTS || self.oldest_unacked.is_some_and(|since| now >= since + ACK);
+        let ack_due = self.last_s() - self.acked >= ACK_EVENTS
+            || self.oldest_unacked.is_some_and(|since| now >= since + ACK);
         if ack_due {
             return Some(Chore::Ack(self.acknowledge()));
         }

@@ -88,13 +88,18 @@ pub struct Evidence {
 }
 
 /// Reads the boards when the watchers have caught up with the conversations of `names` (id -> session), or have come to rest.
-pub(super) async fn read(rest: &Rest, token: &str, names: &HashMap<String, String>) -> anyhow::Result<Boards> {
+pub(super) async fn read(
+    rest: &Rest,
+    token: &str,
+    names: &HashMap<String, String>,
+) -> anyhow::Result<Boards> {
     let scores = settled(rest, token, names.len()).await?;
     let items = scores["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let worst = items.iter().map(|score| worst(score, names)).collect();
     let quality = serde_json::from_value(scores).context("/v1/qa/scores is not as expected")?;
     let mut keywords = rest.get(&format!("/v1/voc/keywords?limit={KEYWORDS}"), token).await?;
-    let keywords = serde_json::from_value(keywords["items"].take()).context("/v1/voc/keywords is not as expected")?;
+    let keywords =
+        serde_json::from_value(keywords["items"].take()).context("/v1/voc/keywords is not as expected")?;
     Ok(Boards { keywords, quality, worst })
 }
 
@@ -107,7 +112,8 @@ async fn settled(rest: &Rest, token: &str, sessions: usize) -> anyhow::Result<Va
         calm = if scored == before { calm + 1 } else { 0 };
         // Sums are ahead of the rows that the list is made of.
         let listed = scores["items"].as_array().map_or(0, Vec::len);
-        let complete = scored.is_some_and(|scored| scored >= sessions as u64) && listed >= WORST.min(sessions);
+        let complete =
+            scored.is_some_and(|scored| scored >= sessions as u64) && listed >= WORST.min(sessions);
         if complete || calm >= CALM_LOOKS || Instant::now() >= give_up {
             return Ok(scores);
         }
@@ -130,7 +136,8 @@ fn worst(score: &Value, names: &HashMap<String, String>) -> Worst {
 
 fn evidence(item: &Value) -> Evidence {
     let messages = item["evidence"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let message = |message: &Value| format!("{} {}", message["o"], message["text"].as_str().unwrap_or_default());
+    let message =
+        |message: &Value| format!("{} {}", message["o"], message["text"].as_str().unwrap_or_default());
     Evidence {
         rule: item["rule"].as_str().unwrap_or_default().to_owned(),
         title: item["title"].clone(),

@@ -200,10 +200,15 @@ impl<'a> Bench<'a> {
     /// Which sending a stored line is: by its key; one whose fate is unknown by its words.
     fn sending_of(&self, line: &Line, places: &[Option<u64>]) -> Option<usize> {
         let sent = &self.history.sent;
-        let by_key = sent.iter().position(|sending| sending.side == line.side && sending.key.is_some() && sending.key == line.key);
+        let by_key = sent.iter().position(|sending| {
+            sending.side == line.side && sending.key.is_some() && sending.key == line.key
+        });
         by_key.or_else(|| {
             let unknown = |(sending, place): (&Sending, &Option<u64>)| {
-                sending.key.is_none() && place.is_none() && sending.side == line.side && sending.content == line.content
+                sending.key.is_none()
+                    && place.is_none()
+                    && sending.side == line.side
+                    && sending.content == line.content
             };
             sent.iter().zip(places).position(unknown)
         })
@@ -213,10 +218,15 @@ impl<'a> Bench<'a> {
         let mut before = 0;
         for (sending, place) in self.history.sent.iter().zip(places) {
             match place {
-                Some(o) if *o < before => self.out_of_order(format!("{:?} was sent later but stored earlier", sending.content.plain())),
+                Some(o) if *o < before => self
+                    .out_of_order(format!("{:?} was sent later but stored earlier", sending.content.plain())),
                 Some(o) => before = *o,
                 None if sending.acknowledged => {
-                    self.lost(format!("{:?} of the {} was acknowledged and is not stored", sending.content.plain(), sending.side));
+                    self.lost(format!(
+                        "{:?} of the {} was acknowledged and is not stored",
+                        sending.content.plain(),
+                        sending.side
+                    ));
                 }
                 None => {}
             }
@@ -227,7 +237,8 @@ impl<'a> Bench<'a> {
         let (mut offsets, mut keys) = (HashSet::new(), HashSet::new());
         let mut before = 0;
         for line in &reader.seen {
-            let again = !offsets.insert(line.o) | line.key.as_ref().is_some_and(|key| !keys.insert((line.side, key)));
+            let again =
+                !offsets.insert(line.o) | line.key.as_ref().is_some_and(|key| !keys.insert((line.side, key)));
             if again {
                 self.doubled(format!("{} was shown again to {}", show(line), reader.name));
                 continue;
@@ -239,7 +250,12 @@ impl<'a> Bench<'a> {
             match stored.get(&line.o) {
                 None => self.lost(format!("{} was shown to {} and is not stored", show(line), reader.name)),
                 Some(stored) if stored.side != line.side || stored.content != line.content => {
-                    self.altered(format!("{} was shown to {} but stored is {}", show(line), reader.name, show(stored)));
+                    self.altered(format!(
+                        "{} was shown to {} but stored is {}",
+                        show(line),
+                        reader.name,
+                        show(stored)
+                    ));
                 }
                 Some(_) => {}
             }

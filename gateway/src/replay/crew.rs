@@ -60,10 +60,27 @@ impl Crew {
             for person in people {
                 let encoding = encoding(posts.len());
                 let name = format!("{}.{device}", person.id);
-                let options = options(rest, tokens, Role::Agent, &person.id, &format!("replay-{nonce}-{device}"), encoding);
-                let options = Options { paced: true, seed: args.seed.wrapping_add(posts.len() as u64), ..options };
-                let (client, events) = Client::connect(options).await.with_context(|| format!("{} cannot connect", person.id))?;
-                tokio::spawn(listen(client.clone(), events, name, capacity, Arc::clone(routes), Arc::clone(tally)));
+                let options = options(
+                    rest,
+                    tokens,
+                    Role::Agent,
+                    &person.id,
+                    &format!("replay-{nonce}-{device}"),
+                    encoding,
+                );
+                let options =
+                    Options { paced: true, seed: args.seed.wrapping_add(posts.len() as u64), ..options };
+                let (client, events) = Client::connect(options)
+                    .await
+                    .with_context(|| format!("{} cannot connect", person.id))?;
+                tokio::spawn(listen(
+                    client.clone(),
+                    events,
+                    name,
+                    capacity,
+                    Arc::clone(routes),
+                    Arc::clone(tally),
+                ));
                 posts.push(Post { agent: person.id.clone(), client });
             }
         }
@@ -80,7 +97,8 @@ impl Crew {
     pub(super) async fn leave(self) {
         for post in &self.posts {
             // The node forgets an agent without sockets by itself; this only saves it the wait.
-            let _ = tokio::time::timeout(Duration::from_secs(2), post.client.set_presence("offline", None)).await;
+            let _ =
+                tokio::time::timeout(Duration::from_secs(2), post.client.set_presence("offline", None)).await;
         }
         for post in &self.posts {
             let _ = tokio::time::timeout(Duration::from_secs(2), post.client.close()).await;
@@ -94,17 +112,36 @@ pub(super) fn encoding(index: usize) -> Encoding {
 }
 
 /// How everybody in a replay connects.
-pub(super) fn options(rest: &Rest, tokens: &Tokens, role: Role, id: &str, device: &str, encoding: Encoding) -> Options {
+pub(super) fn options(
+    rest: &Rest,
+    tokens: &Tokens,
+    role: Role,
+    id: &str,
+    device: &str,
+    encoding: Encoding,
+) -> Options {
     let (source_rest, source_tokens, source_id) = (rest.clone(), tokens.clone(), id.to_owned());
     let token: TokenSource = Arc::new(move || {
         let (rest, tokens, id) = (source_rest.clone(), source_tokens.clone(), source_id.clone());
         Box::pin(async move { tokens.token(&rest, role, &id).await.map_err(|error| format!("{error:#}")) })
     });
-    Options { token, backoff: RETURN, patience: super::GUARD, ..Options::new(rest.base(), encoding, role, device, "") }
+    Options {
+        token,
+        backoff: RETURN,
+        patience: super::GUARD,
+        ..Options::new(rest.base(), encoding, role, device, "")
+    }
 }
 
 /// Writes everything that one socket is shown into the ledgers, and goes online on each connection.
-async fn listen(client: Client, mut events: Events, name: String, capacity: u16, routes: Routes, tally: Arc<Tally>) {
+async fn listen(
+    client: Client,
+    mut events: Events,
+    name: String,
+    capacity: u16,
+    routes: Routes,
+    tally: Arc<Tally>,
+) {
     while let Some(event) = events.next().await {
         match event {
             Event::Snapshot(snapshot) => {

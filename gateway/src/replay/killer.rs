@@ -24,7 +24,13 @@ fn moments(kills: usize, turns: usize, chance: &mut Chance) -> Vec<usize> {
 }
 
 /// Kills the node `kills` times over `turns` turns, until the replay is over; gives how often it did.
-pub(super) async fn watch_over(node: &mut OwnNode, kills: usize, turns: usize, seed: u64, progress: &Progress) -> anyhow::Result<usize> {
+pub(super) async fn watch_over(
+    node: &mut OwnNode,
+    kills: usize,
+    turns: usize,
+    seed: u64,
+    progress: &Progress,
+) -> anyhow::Result<usize> {
     let mut chance = Chance::new(seed);
     let mut done = progress.watch();
     for (index, moment) in moments(kills, turns, &mut chance).into_iter().enumerate() {
@@ -57,7 +63,13 @@ mod tests {
             let of_seed = |seed| moments(10, 6_021, &mut Chance::new(seed));
             let moments = of_seed(seed);
             assert_eq!(moments, of_seed(seed));
-            assert!(moments.iter().enumerate().all(|(index, moment)| (602 * index..602 * (index + 1) + 10).contains(moment)), "{moments:?}");
+            assert!(
+                moments
+                    .iter()
+                    .enumerate()
+                    .all(|(index, moment)| (602 * index..602 * (index + 1) + 10).contains(moment)),
+                "{moments:?}"
+            );
         }
         assert_eq!(moments(3, 2, &mut Chance::new(1)).len(), 3, "more kills than turns");
         assert!(moments(0, 9, &mut Chance::new(1)).is_empty());

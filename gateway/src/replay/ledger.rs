@@ -37,14 +37,19 @@ impl Page {
     /// True when some socket of `side` was shown the message under `key`.
     pub(super) fn saw(&self, side: Side, key: &str) -> bool {
         let mut readers = self.readers.iter().filter(|reader| reader.side == side);
-        readers.any(|reader| reader.seen.iter().rev().any(|line| line.side != side && line.key.as_deref() == Some(key)))
+        readers.any(|reader| {
+            reader.seen.iter().rev().any(|line| line.side != side && line.key.as_deref() == Some(key))
+        })
     }
 
     fn reader(&mut self, side: Side, name: &str) -> &mut Reader {
-        let place = self.readers.iter().position(|reader| reader.side == side && reader.name == name).unwrap_or_else(|| {
-            self.readers.push(Reader { side, name: name.to_owned(), seen: Vec::new() });
-            self.readers.len() - 1
-        });
+        let place =
+            self.readers.iter().position(|reader| reader.side == side && reader.name == name).unwrap_or_else(
+                || {
+                    self.readers.push(Reader { side, name: name.to_owned(), seen: Vec::new() });
+                    self.readers.len() - 1
+                },
+            );
         &mut self.readers[place]
     }
 
@@ -101,7 +106,8 @@ impl Ledger {
             }
             (page.o, page.phase) = (view.o, view.phase.clone());
             page.offer = view.offer.as_ref().map(|offer| (offer.offer.clone(), offer.agent.clone()));
-            page.agent = view.agent.as_ref().filter(|_| view.phase == "assigned").map(|agent| agent.id.clone());
+            page.agent =
+                view.agent.as_ref().filter(|_| view.phase == "assigned").map(|agent| agent.id.clone());
         });
     }
 
@@ -141,7 +147,13 @@ impl Ledger {
     }
 
     /// Everything, for the checker.
-    pub(super) fn history(&self, name: &str, planned: usize, failure: Option<String>, stored: Vec<Message>) -> History {
+    pub(super) fn history(
+        &self,
+        name: &str,
+        planned: usize,
+        failure: Option<String>,
+        stored: Vec<Message>,
+    ) -> History {
         let page = self.page.lock().clone();
         let stored = stored.into_iter().filter_map(line).collect();
         History { name: name.to_owned(), planned, sent: page.sent, readers: page.readers, stored, failure }

@@ -37,8 +37,10 @@ fn generated(data: &Path, port: u16) -> String {
 impl OwnNode {
     /// Starts `program serve --config`, with a configuration of our own unless one is given.
     pub(super) async fn start(program: PathBuf, config: Option<&Path>) -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("conversa-replay-{:016x}", u64::from_le_bytes(conversa_cluster::clock::random())));
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let folder = std::env::temp_dir()
+            .join(format!("conversa-replay-{:016x}", u64::from_le_bytes(conversa_cluster::clock::random())));
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let config = match config {
             Some(config) => config.to_owned(),
             None => {
@@ -77,7 +79,11 @@ impl OwnNode {
         let (child, url) = spawn(&self.program, &self.config, &self.folder).await?;
         self.child = child;
         if url != self.url {
-            bail!("the node came back at {url} instead of {}: give node.listen a port in {}", self.url, self.config.display());
+            bail!(
+                "the node came back at {url} instead of {}: give node.listen a port in {}",
+                self.url,
+                self.config.display()
+            );
         }
         Ok(())
     }
@@ -86,13 +92,15 @@ impl OwnNode {
     pub(super) async fn stop(mut self, keep: bool) -> anyhow::Result<()> {
         if let Some(id) = self.child.id() {
             // Without a `kill` program the node is ended the hard way below; it bears that.
-            let _ = Command::new("kill").arg("-TERM").arg(id.to_string()).stderr(Stdio::null()).status().await;
+            let _ =
+                Command::new("kill").arg("-TERM").arg(id.to_string()).stderr(Stdio::null()).status().await;
         }
         if timeout(STOP, self.child.wait()).await.is_err() {
             self.child.kill().await.context("cannot end the node")?;
         }
         if !keep {
-            std::fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))?;
+            std::fs::remove_dir_all(&self.folder)
+                .with_context(|| format!("cannot remove {}", self.folder.display()))?;
         }
         Ok(())
     }
@@ -135,7 +143,7 @@ async fn spawn(program: &Path, config: &Path, folder: &Path) -> anyhow::Result<(
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
             Ok((child, url))
         }
-        Ok(Err(error)) => Err(error.context(last_words(folder))),
+        Ok(Err(error)) => bail!("{error:#}\n{}", last_words(folder)),
         Err(_) => bail!("the node does not listen after {} s\n{}", START.as_secs(), last_words(folder)),
     }
 }

@@ -10,6 +10,7 @@ use conversa_engine::content::Content;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::GUARD;
 use super::checker::Side;
 use super::crew::{Crew, Routes, encoding, options};
 use super::ledger::{Ledger, Page};
@@ -17,7 +18,6 @@ use super::progress::{Progress, Tally};
 use super::recording::{Recording, Turn};
 use super::rest::Rest;
 use super::tokens::Tokens;
-use super::GUARD;
 use crate::client::{Client, ClientError, Event, Events, Options, Role, Sent};
 
 /// Wait before something refused is tried again.
@@ -55,18 +55,33 @@ pub(super) async fn play(stage: &Stage, index: usize, recording: &Recording) -> 
     Played { cv, ledger, failure }
 }
 
-async fn act(stage: &Stage, index: usize, recording: &Recording, ledger: &Arc<Ledger>, cv: &mut Option<String>) -> anyhow::Result<()> {
+async fn act(
+    stage: &Stage,
+    index: usize,
+    recording: &Recording,
+    ledger: &Arc<Ledger>,
+    cv: &mut Option<String>,
+) -> anyhow::Result<()> {
     let id = format!("vi_replay-{}-{index}", stage.nonce);
-    let options = options(&stage.rest, &stage.tokens, Role::Visitor, &id, &format!("replay-{}", stage.nonce), encoding(index));
+    let options = options(
+        &stage.rest,
+        &stage.tokens,
+        Role::Visitor,
+        &id,
+        &format!("replay-{}", stage.nonce),
+        encoding(index),
+    );
     let options = Options { seed: stage.seed ^ (index as u64) << 32, ..options };
     let (visitor, events) = Client::connect(options).await.context("the visitor cannot connect")?;
     tokio::spawn(listen(events, Arc::clone(ledger), Arc::clone(&stage.tally)));
-    let (opened, view) = within("conversation.open", visitor.open(&recording.channel, &recording.lang)).await??;
+    let (opened, view) =
+        within("conversation.open", visitor.open(&recording.channel, &recording.lang)).await??;
     stage.routes.lock().insert(opened.clone(), Arc::clone(ledger));
     *cv = Some(opened.clone());
     ledger.opened(&view);
     let news = ledger.watch();
-    let mut scene = Scene { stage, index, visitor, ledger, cv: opened, news, asked_at: None, tried: HashSet::new() };
+    let mut scene =
+        Scene { stage, index, visitor, ledger, cv: opened, news, asked_at: None, tried: HashSet::new() };
     scene.until("an agent takes the conversation", assigned).await?;
     for turn in &recording.turns {
         scene.turn(turn).await?;
@@ -138,7 +153,11 @@ impl Scene<'_> {
             match within("message.send", speaker.say(&self.cv, content)).await? {
                 Ok(sent) => return Ok(sent),
                 // The conversation is on its way to another agent: whoever holds it then says the line.
-                Err(error) if side == Side::Agent && error.code() == Some("not_assigned") && Instant::now() < give_up => {
+                Err(error)
+                    if side == Side::Agent
+                        && error.code() == Some("not_assigned")
+                        && Instant::now() < give_up =>
+                {
                     sleep(AGAIN).await;
                 }
                 Err(error) => bail!("the {side} cannot say {:?}: {error}", content.plain()),
@@ -178,12 +197,20 @@ impl Scene<'_> {
                 Step::Wait => {
                     let changed = timeout_at(give_up, self.news.changed()).await;
                     if changed.is_err() {
-                        bail!("no progress for {} s: waiting until {what}; {}", GUARD.as_secs(), self.whereabouts());
+                        bail!(
+                            "no progress for {} s: waiting until {what}; {}",
+                            GUARD.as_secs(),
+                            self.whereabouts()
+                        );
                     }
                 }
             }
             if Instant::now() >= give_up {
-                bail!("no progress for {} s: {what} does not happen; {}", GUARD.as_secs(), self.whereabouts());
+                bail!(
+                    "no progress for {} s: {what} does not happen; {}",
+                    GUARD.as_secs(),
+                    self.whereabouts()
+                );
             }
         }
     }

@@ -50,7 +50,9 @@ impl Progress {
     pub(super) fn new(sessions: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(sessions as u64);
-            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} sessions  {msg}  {elapsed} (about {eta} left)");
+            let style = ProgressStyle::with_template(
+                "{bar:40} {pos}/{len} sessions  {msg}  {elapsed} (about {eta} left)",
+            );
             bar.set_style(style.expect("the template is sound"));
             bar
         });
@@ -79,7 +81,10 @@ impl Progress {
                 bar.set_position(done.sessions as u64);
             }
             None if done.sessions.is_multiple_of(SESSIONS_PER_LINE) || done.sessions == self.sessions => {
-                eprintln!("{}/{} sessions, {} turns, {} kills", done.sessions, self.sessions, done.turns, done.kills);
+                eprintln!(
+                    "{}/{} sessions, {} turns, {} kills",
+                    done.sessions, self.sessions, done.turns, done.kills
+                );
             }
             None => {}
         }

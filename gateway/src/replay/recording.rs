@@ -58,7 +58,10 @@ pub fn read(file: &Path, limit: Option<usize>) -> anyhow::Result<Vec<Recording>>
     } else if bare.ends_with(".jsonl") {
         lines::read(lines, limit)
     } else {
-        bail!("{}: the name must end in .tsv, .tsv.gz, .jsonl or .jsonl.gz, so that the format is known", file.display())
+        bail!(
+            "{}: the name must end in .tsv, .tsv.gz, .jsonl or .jsonl.gz, so that the format is known",
+            file.display()
+        )
     };
     let recordings = recordings.with_context(|| format!("{} cannot be replayed", file.display()))?;
     if recordings.is_empty() {
@@ -79,7 +82,9 @@ fn numbered(mut reader: impl BufRead + 'static) -> Lines {
         match read {
             Err(error) => Some(Err(anyhow::anyhow!("line {number} cannot be read: {error}"))),
             Ok(0) => None,
-            Ok(count) if count > LINE_BYTES_MAX => Some(Err(anyhow::anyhow!("line {number} is longer than {LINE_BYTES_MAX} bytes"))),
+            Ok(count) if count > LINE_BYTES_MAX => {
+                Some(Err(anyhow::anyhow!("line {number} is longer than {LINE_BYTES_MAX} bytes")))
+            }
             Ok(_) => Some(text(number, bytes)),
         }
     }))
@@ -89,7 +94,8 @@ fn text(number: usize, mut bytes: Vec<u8>) -> anyhow::Result<(usize, String)> {
     while matches!(bytes.last(), Some(b'\n' | b'\r')) {
         bytes.pop();
     }
-    let line = String::from_utf8(bytes).map_err(|error| anyhow::anyhow!("line {number} is not UTF-8: {error}"))?;
+    let line =
+        String::from_utf8(bytes).map_err(|error| anyhow::anyhow!("line {number} is not UTF-8: {error}"))?;
     if line.is_empty() {
         bail!("line {number} is empty: remove it");
     }

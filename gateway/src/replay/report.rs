@@ -50,7 +50,9 @@ impl Report {
     #[must_use]
     pub fn clean(&self) -> bool {
         let Counts { lost, doubled, out_of_order, altered, .. } = self.counts;
-        self.failed == 0 && [lost, doubled, out_of_order, altered] == [0; 4] && self.kills == self.kills_wanted
+        self.failed == 0
+            && [lost, doubled, out_of_order, altered] == [0; 4]
+            && self.kills == self.kills_wanted
     }
 }
 
@@ -62,17 +64,27 @@ impl fmt::Display for Report {
         writeln!(f, "{:<14}{:>8}", "turns", self.turns)?;
         writeln!(f, "{:<14}{:>8.1}   {per_s:.0} turns per second", "seconds", self.seconds)?;
         let (resumed, repeated) = (self.resumed, self.repeated);
-        writeln!(f, "{:<14}{:>8}   seed {}, {resumed} sockets resumed, {repeated} messages repeated", "kills", self.kills, self.seed)?;
+        writeln!(
+            f,
+            "{:<14}{:>8}   seed {}, {resumed} sockets resumed, {repeated} messages repeated",
+            "kills", self.kills, self.seed
+        )?;
         writeln!(f)?;
         for (name, count) in [("sent", sent), ("acknowledged", acknowledged)] {
             writeln!(f, "{name:<14}{count:>8}")?;
         }
-        for (name, count) in [("lost", lost), ("doubled", doubled), ("out of order", out_of_order), ("altered", altered)] {
+        for (name, count) in
+            [("lost", lost), ("doubled", doubled), ("out of order", out_of_order), ("altered", altered)]
+        {
             writeln!(f, "{name:<14}{count:>8}{}", if count == 0 { "" } else { "   <-- must be 0" })?;
         }
         self.findings(f)?;
         if self.kills < self.kills_wanted {
-            writeln!(f, "\nkilled {} times of {}: the replay was over before", self.kills, self.kills_wanted)?;
+            writeln!(
+                f,
+                "\nkilled {} times of {}: the replay was over before",
+                self.kills, self.kills_wanted
+            )?;
         }
         match &self.boards_missing {
             Some(why) => writeln!(f, "\nno boards: {why}"),
@@ -97,12 +109,22 @@ impl Report {
 
     fn boards(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nhottest keywords")?;
-        writeln!(f, "{:>6}{:>15}{:>10}{:>9}{:>10}  {:<8}keyword", "heat", "conversations", "positive", "neutral", "negative", "mood")?;
+        writeln!(
+            f,
+            "{:>6}{:>15}{:>10}{:>9}{:>10}  {:<8}keyword",
+            "heat", "conversations", "positive", "neutral", "negative", "mood"
+        )?;
         for word in &self.boards.keywords {
             writeln!(
                 f,
                 "{:>6.2}{:>15}{:>10}{:>9}{:>10}  {:<8}{}",
-                word.heat, word.conversations, word.positive, word.neutral, word.negative, word.sentiment, word.keyword
+                word.heat,
+                word.conversations,
+                word.positive,
+                word.neutral,
+                word.negative,
+                word.sentiment,
+                word.keyword
             )?;
         }
         let quality = &self.boards.quality;
@@ -147,7 +169,8 @@ mod tests {
             sentiment: "yellow".into(),
             heat: 0.5,
         };
-        let quality = Quality { scored: 1, mean: Some(80.0), distribution: vec![Bin { from: 80, to: 90, count: 1 }] };
+        let quality =
+            Quality { scored: 1, mean: Some(80.0), distribution: vec![Bin { from: 80, to: 90, count: 1 }] };
         Report {
             sessions: 1,
             failed: 0,
@@ -186,10 +209,23 @@ mod tests {
     #[test]
     fn programs_find_the_counts_at_the_top_and_people_find_everything() {
         let json = serde_json::to_value(report()).expect("a report is representable");
-        for field in ["sessions", "turns", "acknowledged", "lost", "doubled", "out_of_order", "altered", "seconds", "kills"] {
+        for field in [
+            "sessions",
+            "turns",
+            "acknowledged",
+            "lost",
+            "doubled",
+            "out_of_order",
+            "altered",
+            "seconds",
+            "kills",
+        ] {
             assert!(json[field].is_number(), "{field} in {json}");
         }
-        assert_eq!((&json["keywords"][0]["keyword"], &json["quality"]["mean"]), (&"发票".into(), &80.0.into()));
+        assert_eq!(
+            (&json["keywords"][0]["keyword"], &json["quality"]["mean"]),
+            (&"发票".into(), &80.0.into())
+        );
         let text = report().to_string();
         assert!(text.contains("yellow  发票") && text.contains(" 80 to  90       1  ####"), "{text}");
     }

@@ -40,7 +40,9 @@ impl Rest {
     pub(super) fn new(base: &str) -> anyhow::Result<Self> {
         let base = base.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") {
-            bail!("{base:?} is not the address of a node, for instance http://127.0.0.1:8080 (https is not supported here)");
+            bail!(
+                "{base:?} is not the address of a node, for instance http://127.0.0.1:8080 (https is not supported here)"
+            );
         }
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         Ok(Self { base, http })
@@ -88,8 +90,11 @@ impl Rest {
     pub(super) async fn messages(&self, cv: &str, token: &str) -> anyhow::Result<Vec<Message>> {
         let (mut all, mut after) = (Vec::new(), 0);
         loop {
-            let answer = self.get(&format!("/v1/conversations/{cv}/messages?after={after}&limit={PAGE}"), token).await?;
-            let page: MessagePage = serde_json::from_value(answer).with_context(|| format!("messages of {cv}"))?;
+            let answer = self
+                .get(&format!("/v1/conversations/{cv}/messages?after={after}&limit={PAGE}"), token)
+                .await?;
+            let page: MessagePage =
+                serde_json::from_value(answer).with_context(|| format!("messages of {cv}"))?;
             all.extend(page.items);
             match page.next {
                 Some(next) if next > after => after = next,
@@ -105,7 +110,9 @@ impl Rest {
         loop {
             let failure = match request().send().await {
                 Ok(response) if response.status().is_success() => match response.bytes().await {
-                    Ok(body) => return serde_json::from_slice(&body).with_context(|| format!("{path} gave no JSON")),
+                    Ok(body) => {
+                        return serde_json::from_slice(&body).with_context(|| format!("{path} gave no JSON"));
+                    }
                     Err(error) => error.to_string(),
                 },
                 Ok(response) if !comes_back(response.status()) => {
@@ -125,5 +132,8 @@ impl Rest {
 }
 
 fn comes_back(status: StatusCode) -> bool {
-    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
 }

@@ -37,7 +37,9 @@ impl Tokens {
         let base = file.parent().unwrap_or_else(|| Path::new("."));
         let tenant = TenantId::new(config.tenants[0].id.as_str());
         let mut secrets = secrets(&config, &base.join(&config.node.data))?;
-        let secret = secrets.remove(&tenant).with_context(|| format!("{tenant} has no secret in {}", file.display()))?;
+        let secret = secrets
+            .remove(&tenant)
+            .with_context(|| format!("{tenant} has no secret in {}", file.display()))?;
         Ok(Self::Signed { tenant, secret })
     }
 
@@ -48,11 +50,14 @@ impl Tokens {
                 let answer = rest.post("/v1/dev/tokens", &json!({ "role": role, "id": id })).await.context(
                     "the node gives out no development tokens: set node.development = true there, or name its configuration by --token-config",
                 )?;
-                let Some(token) = answer["token"].as_str() else { bail!("/v1/dev/tokens gave no token: {answer}") };
+                let Some(token) = answer["token"].as_str() else {
+                    bail!("/v1/dev/tokens gave no token: {answer}")
+                };
                 Ok(token.to_owned())
             }
             Self::Signed { tenant, secret } => {
-                let principal = Principal { tenant: tenant.clone(), role, id: PersonId::new(id), name: id.to_owned() };
+                let principal =
+                    Principal { tenant: tenant.clone(), role, id: PersonId::new(id), name: id.to_owned() };
                 let (token, _) = auth::sign(secret, &principal, WallClock::default().now())?;
                 Ok(token)
             }

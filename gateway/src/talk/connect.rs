@@ -198,7 +198,10 @@ impl Talk {
             && let Ok(presence) = self.edge.host.view_json(&self.agent()).await
             && let Some(map) = d.as_object_mut()
         {
-            let presence = json!({ "state": presence["state"], "capacity": presence["capacity"], "places": presence["places"] });
+            // An agent who was never online has the capacity of the company's settings.
+            let setting = self.edge.company(&self.principal.tenant).ok().and_then(|company| company.agent(&self.principal.id));
+            let capacity = presence["capacity"].as_u64().filter(|capacity| *capacity > 0).or(setting.map(|setting| setting.capacity.into()));
+            let presence = json!({ "state": presence["state"], "capacity": capacity, "places": presence["places"] });
             map.insert("presence".into(), presence);
         }
         self.s += 1;

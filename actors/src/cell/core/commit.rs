@@ -9,7 +9,6 @@ use super::{Batch, Core, Stage, Wake};
 use crate::behaviour::{Behaviour, Shown};
 use crate::cell::machine::{Effect, Heard, Ticket};
 use crate::port::{APPEND_EVENTS_MAX, Append, AppendError};
-use crate::watcher::slot_address;
 
 impl<B: Behaviour> Core<B> {
     /// Does `effect` once all that was judged before it is durable.
@@ -75,7 +74,7 @@ impl<B: Behaviour> Core<B> {
             let interesting = events.iter().filter_map(|event| event.downcast_ref()).any(watched.watching.interest);
             if interesting {
                 let heard = Heard { conversation: source.clone(), after: watched.fed, first, events: Arc::clone(events), head };
-                out.push(Effect::Feed { watcher: slot_address(source, watched.watching.name), heard });
+                out.push(Effect::Feed { watcher: watched.slot.clone(), heard });
                 watched.fed = head;
             }
         }
@@ -86,7 +85,7 @@ impl<B: Behaviour> Core<B> {
         let (source, head) = (&self.setting.address, self.head);
         for watched in self.watched.iter().filter(|watched| watched.stored < watched.fed) {
             let heard = Heard { conversation: source.clone(), after: head, first: head + 1, events: Arc::default(), head };
-            out.push(Effect::Feed { watcher: slot_address(source, watched.watching.name), heard });
+            out.push(Effect::Feed { watcher: watched.slot.clone(), heard });
         }
     }
 

@@ -37,6 +37,7 @@ impl Bucket {
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         let since_s = now.saturating_duration_since(self.filled).as_secs_f64();
         let missing = 1.0 - (self.tokens + since_s * self.per_s);
-        (missing > 0.0).then(|| now + Duration::from_secs_f64(missing / self.per_s) + Duration::from_millis(1))
+        (missing > 0.0)
+            .then(|| now + Duration::from_secs_f64(missing / self.per_s) + Duration::from_millis(1))
     }
 }

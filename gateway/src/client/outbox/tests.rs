@@ -21,7 +21,8 @@ impl Desk {
     fn ask(&mut self, method: &'static str, cv: &str, text: &str, key: Key, patience: Patience) {
         let (asker, answer) = oneshot::channel();
         self.answers.push((text.to_owned(), answer));
-        let ask = Ask { method, cv: Some(cv.into()), key, d: json!(text), patience, asker: Asker::Owner(asker) };
+        let ask =
+            Ask { method, cv: Some(cv.into()), key, d: json!(text), patience, asker: Asker::Owner(asker) };
         self.outbox.push(ask);
     }
 

@@ -75,7 +75,9 @@ fn recording(number: usize, session: Session) -> anyhow::Result<Recording> {
     if !is_id(&channel) || !is_id(&lang) {
         bail!("line {number}: channel and lang are short words, for instance \"web\" and \"zh\"");
     }
-    let turn = |(index, spoken)| turn(number, spoken).with_context(|| format!("turn {} of session {name:?}", index + 1));
+    let turn = |(index, spoken)| {
+        turn(number, spoken).with_context(|| format!("turn {} of session {name:?}", index + 1))
+    };
     let turns = turns.into_iter().enumerate().map(turn).collect::<anyhow::Result<_>>()?;
     Ok(Recording { name, channel, lang, turns })
 }
@@ -88,14 +90,17 @@ fn turn(number: usize, spoken: Spoken) -> anyhow::Result<Turn> {
     let content = match (spoken.text, spoken.content) {
         (Some(text), None) => Content::text(text),
         (None, Some(content)) => typed(number, &content)?,
-        (Some(_), Some(_)) | (None, None) => bail!("line {number}: a turn has either \"text\" or \"content\""),
+        (Some(_), Some(_)) | (None, None) => {
+            bail!("line {number}: a turn has either \"text\" or \"content\"")
+        }
     };
     Ok(Turn { side, content: checked(number, content)? })
 }
 
 /// A content of the protocol. A key that no content has would vanish on its way, so it is refused here.
 fn typed(number: usize, raw: &Value) -> anyhow::Result<Content> {
-    let content: Content = serde_json::from_value(raw.clone()).map_err(|error| anyhow::anyhow!("line {number}: content: {error}"))?;
+    let content: Content = serde_json::from_value(raw.clone())
+        .map_err(|error| anyhow::anyhow!("line {number}: content: {error}"))?;
     let understood = serde_json::to_value(&content).context("a content is representable")?;
     if let Some(key) = unknown(raw, &understood) {
         bail!("line {number}: content has an unknown key {key:?}");
@@ -105,13 +110,17 @@ fn typed(number: usize, raw: &Value) -> anyhow::Result<Content> {
 
 fn unknown(raw: &Value, understood: &Value) -> Option<String> {
     match (raw, understood) {
-        (Value::Object(raw), Value::Object(understood)) => raw.iter().find_map(|(key, value)| match understood.get(key) {
-            Some(known) => unknown(value, known).map(|inner| format!("{key}.{inner}")),
-            // An optional field that is null is left out when it is written.
-            None if value.is_null() => None,
-            None => Some(key.clone()),
-        }),
-        (Value::Array(raw), Value::Array(understood)) => raw.iter().zip(understood).find_map(|(raw, known)| unknown(raw, known)),
+        (Value::Object(raw), Value::Object(understood)) => {
+            raw.iter().find_map(|(key, value)| match understood.get(key) {
+                Some(known) => unknown(value, known).map(|inner| format!("{key}.{inner}")),
+                // An optional field that is null is left out when it is written.
+                None if value.is_null() => None,
+                None => Some(key.clone()),
+            })
+        }
+        (Value::Array(raw), Value::Array(understood)) => {
+            raw.iter().zip(understood).find_map(|(raw, known)| unknown(raw, known))
+        }
         _ => None,
     }
 }

@@ -24,7 +24,9 @@ pub(super) fn read(lines: Lines, limit: usize) -> anyhow::Result<Vec<Recording>>
         let side = match agent {
             "0" => Side::Visitor,
             "1" => Side::Agent,
-            other => bail!("line {number}: the third column is {other:?}; it is 0 for the visitor and 1 for the agent"),
+            other => bail!(
+                "line {number}: the third column is {other:?}; it is 0 for the visitor and 1 for the agent"
+            ),
         };
         if session.is_empty() {
             bail!("line {number} has no session in its first column");
@@ -35,9 +37,16 @@ pub(super) fn read(lines: Lines, limit: usize) -> anyhow::Result<Vec<Recording>>
                 break;
             }
             if !known.insert(session.to_owned()) {
-                bail!("line {number}: session {session} goes on after another has begun; sort the file by session");
+                bail!(
+                    "line {number}: session {session} goes on after another has begun; sort the file by session"
+                );
             }
-            recordings.push(Recording { name: session.into(), channel: "web".into(), lang: "zh".into(), turns: Vec::new() });
+            recordings.push(Recording {
+                name: session.into(),
+                channel: "web".into(),
+                lang: "zh".into(),
+                turns: Vec::new(),
+            });
         }
         let content = order::card(text).unwrap_or_else(|| Content::text(text));
         let recording = recordings.last_mut().expect("one was begun at the latest just now");

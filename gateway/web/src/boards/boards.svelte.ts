@@ -6,6 +6,8 @@ import type { AgentLine, Keywords, Queue, Scores, Sentiment } from './types';
 
 const EVERY_MS = 2_000;
 const TROUBLE_MS = 5_000;
+const KEYWORDS = 13;
+const KEYWORDS_MAX = 100;
 
 export class Boards {
   readonly rest = new Rest(new Tokens('supervisor'));
@@ -14,6 +16,8 @@ export class Boards {
   scores = $state.raw<Scores | null>(null);
   queues = $state.raw<Queue[]>([]);
   agents = $state.raw<AgentLine[]>([]);
+  /** Keywords to be shown. */
+  wanted = $state(KEYWORDS);
   order = $state<'worst' | 'newest'>('worst');
   updated = $state<number | null>(null);
   trouble = $state<'down' | 'closed' | null>(null);
@@ -29,6 +33,11 @@ export class Boards {
     this.#stopped = true;
     window.clearTimeout(this.#timer);
     document.removeEventListener('visibilitychange', this.#again);
+  }
+
+  async showMore(): Promise<void> {
+    this.wanted = KEYWORDS_MAX;
+    await this.#round();
   }
 
   async setOrder(order: 'worst' | 'newest'): Promise<void> {
@@ -60,7 +69,7 @@ export class Boards {
     const queues = await this.rest.get<{ items: Queue[] }>('/v1/queues');
     const [agents, keywords, sentiment] = await Promise.all([
       this.rest.get<{ items: AgentLine[] }>('/v1/agents'),
-      this.rest.get<Keywords>('/v1/voc/keywords?limit=20'),
+      this.rest.get<Keywords>(`/v1/voc/keywords?limit=${this.wanted}`),
       this.rest.get<Sentiment>('/v1/voc/sentiment'),
       this.#readScores(),
     ]);

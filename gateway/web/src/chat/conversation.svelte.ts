@@ -71,7 +71,13 @@ export class Conversation {
     return added;
   }
 
+  /** Takes in a page of the log; a page that was called for after its events still fills what the state lacks. */
   applyPage(page: Page): void {
+    const opened = page.events.find((event) => event.k === 'conversation.opened');
+    if (opened && this.view.opened_ts === 0) {
+      const { visitor, channel, lang } = opened.d;
+      this.view = { ...this.view, visitor: visitor ?? NOBODY, channel: channel ?? 'web', lang: lang ?? 'zh', opened_ts: opened.ts };
+    }
     const events = [
       ...page.messages.map((message) => ({ k: 'message.created', o: message.o, ts: message.ts, d: { message } })),
       ...page.events,
@@ -80,11 +86,20 @@ export class Conversation {
   }
 
   #insert(entry: Entry): boolean {
+    this.#moved(entry);
     let at = this.entries.length;
     while (at > 0 && this.entries[at - 1]!.o > entry.o) at -= 1;
     if (at > 0 && this.entries[at - 1]!.o === entry.o) return false;
     this.entries = this.entries.toSpliced(at, 0, entry);
     return true;
+  }
+
+  /** A message that came after the close was passed on and has a later place now: it stands only there. */
+  #moved({ o, message }: Entry): void {
+    if (!message?.key) return;
+    const same = (other: Entry) => other.o < o && other.message?.key === message.key && other.message.author.id === message.author.id;
+    const at = this.entries.findLastIndex(same);
+    if (at >= 0) this.entries = this.entries.toSpliced(at, 1);
   }
 }
 

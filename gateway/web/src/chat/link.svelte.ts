@@ -135,7 +135,11 @@ export class Link {
   }
 
   #snapshot(snapshot: Snapshot): void {
-    for (const view of snapshot.conversations) this.take(view.cv).seen(view);
+    for (const view of snapshot.conversations) {
+      // Let go of here, but not by the connection: the node will go on after its position.
+      if (this.find(view.cv) === null && this.connection.position(view.cv) > 0) this.#unread.add(view.cv);
+      this.take(view.cv).seen(view);
+    }
     if (snapshot.presence) this.presence = snapshot.presence;
     for (const cv of this.#unread) this.readLog(cv).catch(() => undefined);
     this.ready = true;
@@ -145,8 +149,11 @@ export class Link {
 
   #event(ev: Ev): void {
     if (!ev.cv) return;
+    const unknown = this.find(ev.cv) === null;
     const conversation = this.take(ev.cv);
     const fresh = conversation.apply(ev);
+    // The node goes on where it stood with us; what this page has let go of is read again.
+    if (unknown && (ev.o ?? 0) > 1) this.readLog(ev.cv).catch(() => undefined);
     this.hooks.event?.(conversation, ev, fresh);
   }
 

@@ -9,6 +9,8 @@ import { clock } from '../clock.svelte';
 
 /** Conversations whose read marks are kept. */
 const MARKS_MAX = 300;
+/** Conversations held at once; beyond it those of others are let go. */
+const KEPT_MAX = 300;
 
 export class Desk {
   readonly link: Link;
@@ -20,7 +22,7 @@ export class Desk {
   /** The last thing to be read out at once. */
   announced = $state('');
   /** What the agent wants to be; null until said on this page. */
-  #wanted: { state: PresenceState; capacity: number } | null = null;
+  #wanted: { state: PresenceState; capacity: number | null } | null = null;
   readonly #marksKey: string;
   readonly #chosenKey: string;
 
@@ -103,10 +105,11 @@ export class Desk {
     this.choose(all[next]?.cv ?? null);
   }
 
-  async setPresence(state: PresenceState, capacity: number): Promise<void> {
+  /** Without a capacity the node keeps what it has, or takes what the company says. */
+  async setPresence(state: PresenceState, capacity: number | null = null): Promise<void> {
     this.settingPresence = true;
     this.#wanted = { state, capacity };
-    const presence = await this.link.ask<Presence>('presence.set', { d: { state, capacity } });
+    const presence = await this.link.ask<Presence>('presence.set', { d: capacity === null ? { state } : { state, capacity } });
     if (presence) this.link.presence = presence;
     this.settingPresence = false;
   }
@@ -149,18 +152,17 @@ export class Desk {
     if (live && ev.k === 'conversation.offered' && view.offer?.agent === this.agent && view.offer.expires_ts > this.link.serverNow(Date.now())) {
       this.announced = this.announce(conversation);
     }
-    // A conversation that went to somebody else is not kept.
-    if (live && view.phase === 'queued') this.#dropLater(cv);
+    if (this.link.conversations.length > KEPT_MAX) this.#forgetOthers();
     if (ev.k.startsWith('conversation.')) this.#count();
     if (cv === this.chosen) this.look();
   }
 
-  /** Drops a conversation that came back to the queue, unless it is offered again at once. */
-  #dropLater(cv: string): void {
-    window.setTimeout(() => {
-      const conversation = this.link.find(cv);
-      if (conversation?.view.phase === 'queued') this.link.drop(cv);
-    }, 1_000);
+  /** Lets go of conversations that went back to the queue or to somebody else; they are read again if they come back. */
+  #forgetOthers(): void {
+    for (const { cv, view } of this.link.conversations) {
+      const ours = view.agent?.id === this.agent || view.offer?.agent === this.agent;
+      if (!ours) this.link.drop(cv);
+    }
   }
 
   /** Places are told with the snapshot only: in between we count. */

@@ -57,6 +57,12 @@ export class Talk {
     return taken;
   }
 
+  /** Answers a question of the conversation, also one that came with its end. */
+  choose(value: string): boolean {
+    const content: Content = { type: 'text', text: value };
+    return this.conversation?.view.phase === 'closed' ? this.link.send(this.conversation.cv, content) : this.say(content);
+  }
+
   async askHuman(): Promise<void> {
     this.asking = true;
     const cv = await this.#open();
