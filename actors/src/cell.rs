@@ -57,7 +57,12 @@ impl Actor for Supervisor {
     }
 
     /// ractor's default stops the supervisor with its first child.
-    async fn handle_supervisor_evt(&self, _: ActorRef<()>, _: SupervisionEvent, (): &mut ()) -> Result<(), ActorProcessingErr> {
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<()>,
+        _: SupervisionEvent,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
         Ok(())
     }
 }
@@ -79,7 +84,9 @@ impl Region {
     #[must_use]
     pub fn spawn(&self, host: Arc<Host>, address: Address, core: Box<dyn Machine>, seat: Seat) -> Inbox {
         let cell = Cell { host, address, seat };
-        let (actor, _) = ractor::ActorRuntime::<Cell>::spawn_linked_instant(None, cell, core, self.0.get_cell()).expect("it has no name to clash");
+        let (actor, _) =
+            ractor::ActorRuntime::<Cell>::spawn_linked_instant(None, cell, core, self.0.get_cell())
+                .expect("it has no name to clash");
         Inbox(actor)
     }
 
@@ -107,13 +114,22 @@ impl Actor for Cell {
     type State = Running;
     type Arguments = Box<dyn Machine>;
 
-    async fn pre_start(&self, myself: ActorRef<Input>, core: Box<dyn Machine>) -> Result<Running, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Input>,
+        core: Box<dyn Machine>,
+    ) -> Result<Running, ActorProcessingErr> {
         let mut running = Running { core, effects: Vec::new() };
         self.run(&Inbox(myself), Input::Start, &mut running)?;
         Ok(running)
     }
 
-    async fn handle(&self, myself: ActorRef<Input>, input: Input, running: &mut Running) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        myself: ActorRef<Input>,
+        input: Input,
+        running: &mut Running,
+    ) -> Result<(), ActorProcessingErr> {
         let outcome = self.run(&Inbox(myself), input, running);
         self.seat.free();
         outcome

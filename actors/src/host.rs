@@ -88,7 +88,12 @@ impl Host {
     ///
     /// # Errors
     /// When the actor runtime cannot start.
-    pub async fn start(ports: Ports, bounds: Bounds, epoch: u64, tenants: Vec<Arc<Tenant>>) -> Result<Arc<Self>, StoreError> {
+    pub async fn start(
+        ports: Ports,
+        bounds: Bounds,
+        epoch: u64,
+        tenants: Vec<Arc<Tenant>>,
+    ) -> Result<Arc<Self>, StoreError> {
         let mut regions = HashMap::new();
         let kinds = registry::BEHAVIOURS.iter().map(|line| line.kind);
         for kind in kinds.chain(registry::WATCHERS.iter().map(|watching| watching.name)) {
@@ -180,7 +185,8 @@ impl Host {
     fn submit(self: &Arc<Self>, to: &Address, request: Request) {
         if let Err(Input::Request(Request { asker, .. })) = self.deliver(to, Input::Request(request)) {
             self.meters.overloaded.add();
-            let refusal = Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250);
+            let refusal =
+                Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250);
             asker.answer(Err(refusal));
         }
     }
@@ -192,11 +198,16 @@ impl Host {
     pub async fn view(self: &Arc<Self>, of: &Address) -> Result<View, Refusal> {
         let (reply, view) = oneshot::channel();
         if self.deliver(of, Input::View(reply)).is_err() {
-            return Err(Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250));
+            return Err(
+                Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250)
+            );
         }
         match tokio::time::timeout(ASK, view).await {
             Ok(Ok(view)) => Ok(view),
-            Ok(Err(_)) | Err(_) => Err(Refusal::new(Code::Unavailable, "the actor cannot be read now: try again").retry_after_ms(500)),
+            Ok(Err(_)) | Err(_) => {
+                Err(Refusal::new(Code::Unavailable, "the actor cannot be read now: try again")
+                    .retry_after_ms(500))
+            }
         }
     }
 
@@ -221,7 +232,13 @@ impl Host {
 
     fn spawn(self: &Arc<Self>, address: &Address, seat: Seat) -> Option<Inbox> {
         let tenant = self.tenants.get(&address.tenant)?;
-        let setting = Setting { address: address.clone(), tenant: Arc::clone(tenant), epoch: self.epoch, followers: &[], watchers: Vec::new() };
+        let setting = Setting {
+            address: address.clone(),
+            tenant: Arc::clone(tenant),
+            epoch: self.epoch,
+            followers: &[],
+            watchers: Vec::new(),
+        };
         let core = registry::make(setting)?;
         let region = self.regions.get(address.kind)?;
         self.meters.activations.add();
@@ -254,7 +271,9 @@ impl Host {
 
     fn wake_one(self: &Arc<Self>, key: &str, due: &[u8]) -> bool {
         let mut parts = key.splitn(3, '/');
-        let (Some(tenant), Some(kind), Some(key)) = (parts.next(), parts.next().and_then(registry::kind), parts.next()) else {
+        let (Some(tenant), Some(kind), Some(key)) =
+            (parts.next(), parts.next().and_then(registry::kind), parts.next())
+        else {
             tracing::warn!(key, "a wake row names no actor of this version");
             return false;
         };

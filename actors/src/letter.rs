@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use crate::address::Address;
 
 /// The place of a letter in its sender's life: the event that caused it and its number there. Later letters have larger ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct LetterId {
     /// Sequence number of the event whose reaction it is.
     pub seq: u64,
@@ -68,7 +70,9 @@ impl Payload {
         match self {
             Self::Typed(command) => {
                 let any: Arc<dyn Any + Send + Sync> = command;
-                any.downcast::<C>().map(Arc::unwrap_or_clone).map_err(|_| WrongCommand("it is of another behaviour".into()))
+                any.downcast::<C>()
+                    .map(Arc::unwrap_or_clone)
+                    .map_err(|_| WrongCommand("it is of another behaviour".into()))
             }
             Self::Encoded(bytes) => decode(&bytes).map_err(|error| WrongCommand(error.to_string())),
         }

@@ -260,7 +260,9 @@ impl Socket {
             (Ok(accepted), Some(Position::Behind { shown, .. })) if accepted.last > *shown => {
                 inner.held.push((request, Arc::clone(&source.key), *accepted));
             }
-            (Ok(_) | Err(_), _) => inner.queue.push_back(Out::Answer { request, source: source.clone(), answer }),
+            (Ok(_) | Err(_), _) => {
+                inner.queue.push_back(Out::Answer { request, source: source.clone(), answer })
+            }
         }
         drop(inner);
         self.bell.notify_one();
@@ -289,7 +291,8 @@ impl Socket {
     #[must_use]
     pub fn held(&self, source: &Address, seq: u64) -> Option<(u64, Accepted)> {
         let mut inner = self.inner.lock();
-        let place = inner.held.iter().position(|(_, key, accepted)| *key == source.key && accepted.last == seq)?;
+        let place =
+            inner.held.iter().position(|(_, key, accepted)| *key == source.key && accepted.last == seq)?;
         let (request, _, accepted) = inner.held.remove(place);
         Some((request, accepted))
     }
@@ -332,7 +335,8 @@ impl Inner {
     }
 
     fn show_next(&mut self, push: &Push, event: &Shown, socket: u64, bytes_max: usize) -> bool {
-        let own = push.origin == Some(socket) && matches!(event.downcast_ref(), Some(conversation::Event::Said(_)));
+        let own =
+            push.origin == Some(socket) && matches!(event.downcast_ref(), Some(conversation::Event::Said(_)));
         if own {
             self.set(push, Position::Live(push.seq));
             return false;
@@ -343,7 +347,11 @@ impl Inner {
         }
         self.bytes += weight;
         self.set(push, Position::Live(push.seq));
-        self.queue.push_back(Out::Event { source: push.source.clone(), seq: push.seq, event: Arc::clone(event) });
+        self.queue.push_back(Out::Event {
+            source: push.source.clone(),
+            seq: push.seq,
+            event: Arc::clone(event),
+        });
         true
     }
 
@@ -360,7 +368,11 @@ impl Inner {
         }
         if self.positions.len() >= POSITIONS_MAX {
             // A conversation that is forgotten here is shown from its beginning when it speaks again; clients drop what they know.
-            let forgotten = self.positions.iter().find(|(_, position)| matches!(position, Position::Live(_))).map(|(key, _)| Arc::clone(key));
+            let forgotten = self
+                .positions
+                .iter()
+                .find(|(_, position)| matches!(position, Position::Live(_)))
+                .map(|(key, _)| Arc::clone(key));
             if let Some(key) = forgotten {
                 self.positions.remove(&key);
             }

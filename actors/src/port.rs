@@ -74,7 +74,12 @@ pub trait Journal: Send + Sync {
     fn append(&self, append: Append, done: Done<Result<(), AppendError>>);
 
     /// At most `limit` events after `after`, in order.
-    fn read(&self, address: &Address, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
+    fn read(
+        &self,
+        address: &Address,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
 
     /// At most `limit` keys of a kind after `after`, in order: for rebuilding.
     fn keys(&self, of: &Address, limit: usize) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
@@ -111,7 +116,13 @@ pub trait Rows: Send + Sync {
     fn get(&self, key: &RowKey) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>>;
 
     /// At most `limit` rows of a partition whose key is larger than `after`, in order of key.
-    fn scan(&self, table: &'static str, partition: &str, after: &str, limit: usize) -> BoxFuture<'_, Result<Vec<(String, Bytes)>, StoreError>>;
+    fn scan(
+        &self,
+        table: &'static str,
+        partition: &str,
+        after: &str,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(String, Bytes)>, StoreError>>;
 }
 
 /// The one source of time.

@@ -61,7 +61,12 @@ pub struct Watching {
 }
 
 const fn watching<W: Watcher>() -> Watching {
-    Watching { name: W::NAME, interest: W::interest, make: |setting| Box::new(Slot::<W>::new(setting)), refold: refold::<W> }
+    Watching {
+        name: W::NAME,
+        interest: W::interest,
+        make: |setting| Box::new(Slot::<W>::new(setting)),
+        refold: refold::<W>,
+    }
 }
 
 /// The kind or watcher of this name.
@@ -83,7 +88,8 @@ pub fn make(mut setting: Setting) -> Option<Box<dyn Machine>> {
     if let Some(line) = BEHAVIOURS.iter().find(|line| line.kind == setting.address.kind) {
         if line.kind == Conversation::KIND {
             setting.followers = BEHAVIOURS;
-            setting.watchers = WATCHERS.iter().filter(|watching| setting.tenant.watchers.contains(&watching.name)).collect();
+            setting.watchers =
+                WATCHERS.iter().filter(|watching| setting.tenant.watchers.contains(&watching.name)).collect();
         }
         return Some((line.make)(setting));
     }

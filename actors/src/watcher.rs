@@ -131,18 +131,28 @@ impl<W: Watcher> Slot<W> {
     }
 
     fn row_key(&self, conversation: &str) -> RowKey {
-        RowKey { table: CONTRIBUTIONS, partition: partition(&self.setting.address), key: conversation.to_owned() }
+        RowKey {
+            table: CONTRIBUTIONS,
+            partition: partition(&self.setting.address),
+            key: conversation.to_owned(),
+        }
     }
 
     fn load(&self, after: &str) -> Effect {
-        Effect::Load(Load::Scan { table: CONTRIBUTIONS, partition: partition(&self.setting.address), after: after.to_owned() })
+        Effect::Load(Load::Scan {
+            table: CONTRIBUTIONS,
+            partition: partition(&self.setting.address),
+            after: after.to_owned(),
+        })
     }
 
     /// All contributions once, to know the totals.
     fn loaded(&mut self, loaded: Result<Loaded, StoreError>, out: &mut Vec<Effect>) {
         let rows = match loaded {
             Ok(Loaded::Scan(rows)) => rows,
-            Ok(Loaded::Row(_) | Loaded::Tail(_)) => return out.push(Effect::Die("events came where rows were asked for".into())),
+            Ok(Loaded::Row(_) | Loaded::Tail(_)) => {
+                return out.push(Effect::Die("events came where rows were asked for".into()));
+            }
             Err(error) => return out.push(Effect::Die(error.to_string())),
         };
         for (key, value) in &rows {
@@ -206,7 +216,13 @@ impl<W: Watcher> Slot<W> {
         }
     }
 
-    fn row_got(&mut self, now: Time, conversation: &Address, row: Result<Option<Bytes>, StoreError>, out: &mut Vec<Effect>) {
+    fn row_got(
+        &mut self,
+        now: Time,
+        conversation: &Address,
+        row: Result<Option<Bytes>, StoreError>,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(held) = self.held.get_mut(&conversation.key) else { return };
         let stored = match row {
             Ok(Some(row)) => decode::<Stored<W::Contribution>>(&row).unwrap_or_default(),
@@ -221,7 +237,13 @@ impl<W: Watcher> Slot<W> {
         self.go_on(now, conversation, out);
     }
 
-    fn read(&mut self, now: Time, conversation: &Address, entries: Result<Vec<Entry>, StoreError>, out: &mut Vec<Effect>) {
+    fn read(
+        &mut self,
+        now: Time,
+        conversation: &Address,
+        entries: Result<Vec<Entry>, StoreError>,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(held) = self.held.get_mut(&conversation.key) else { return };
         held.stage = Stage::Ready;
         let Ok(entries) = entries else { return };
@@ -261,7 +283,11 @@ impl<W: Watcher> Slot<W> {
         if rows.is_empty() {
             return;
         }
-        let rows = rows.into_iter().map(|(key, value)| Row { key: self.row_key(&key), stamp: now.ms(), value: Some(value) });
+        let rows = rows.into_iter().map(|(key, value)| Row {
+            key: self.row_key(&key),
+            stamp: now.ms(),
+            value: Some(value),
+        });
         out.push(Effect::PutRows(Ticket::Flush, rows.collect()));
         self.flushing = Some(cursors);
     }

@@ -40,7 +40,11 @@ impl Node {
     /// See [`StartError`].
     pub async fn start(folder: &Path, bounds: Bounds, tenants: Vec<Arc<Tenant>>) -> Result<Self, StartError> {
         let store = Arc::new(Sqlite::open(folder)?);
-        let ports = Ports { journal: Arc::new(Steady::new(Arc::clone(&store))), rows: Arc::clone(&store) as _, clock: Arc::new(WallClock::default()) };
+        let ports = Ports {
+            journal: Arc::new(Steady::new(Arc::clone(&store))),
+            rows: Arc::clone(&store) as _,
+            clock: Arc::new(WallClock::default()),
+        };
         // The lock on the folder makes this process the only owner: one epoch for ever.
         let host = Host::start(ports, bounds, 1, tenants).await?;
         let waking = Arc::clone(&host);
@@ -48,7 +52,9 @@ impl Node {
             match waking.wake().await {
                 Ok(0) => {}
                 Ok(found) => tracing::info!(found, "revived what was left undone"),
-                Err(error) => tracing::error!(%error, "the wake rows cannot be read: some actors sleep until somebody speaks to them"),
+                Err(error) => {
+                    tracing::error!(%error, "the wake rows cannot be read: some actors sleep until somebody speaks to them")
+                }
             }
         });
         Ok(Self { host, store })

@@ -75,7 +75,11 @@ mod tests {
         members[0].weight = 2.0;
         members[2].weight = 0.0;
         let shares = shares(&members);
-        assert!((2550..=2910).contains(&shares["n0"]), "two thirds of 4096 are 2731, it has {}", shares["n0"]);
+        assert!(
+            (2550..=2910).contains(&shares["n0"]),
+            "two thirds of 4096 are 2731, it has {}",
+            shares["n0"]
+        );
         assert_eq!(shares.get("n2"), None);
         assert_eq!(owner(&[], 7), None);
     }

@@ -13,9 +13,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::port::{Append, AppendError, Done, Entry, Journal, Row, RowKey, Rows, StoreError};
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -61,7 +61,9 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The file is of a later version.
-    #[error("the data in {folder} has layout {found}, this program knows up to {LAYOUT}: use the program that wrote it, or a later one")]
+    #[error(
+        "the data in {folder} has layout {found}, this program knows up to {LAYOUT}: use the program that wrote it, or a later one"
+    )]
     Later {
         /// Which folder.
         folder: PathBuf,
@@ -128,7 +130,12 @@ impl Sqlite {
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let refused = |source| OpenError::Folder { folder: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(refused)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(refused)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(folder.join("lock"))
+            .map_err(refused)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(folder.to_owned())),
@@ -138,7 +145,8 @@ impl Sqlite {
         let file = folder.join("conversa.db");
         let connection = Connection::open(&file).map_err(broken)?;
         prepare(&connection).map_err(broken)?;
-        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(broken)?;
+        let found: i64 =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(broken)?;
         if found > LAYOUT {
             return Err(OpenError::Later { folder: folder.to_owned(), found });
         }
@@ -153,7 +161,14 @@ impl Sqlite {
         let thread = std::thread::Builder::new().name("sqlite-writer".into());
         let writer = thread.spawn(move || write::run(connection, heads, &queue, &told)).map_err(refused)?;
         let readers = Arc::new(read::Pool::new(readers));
-        Ok(Self { jobs: Mutex::new(Some(jobs)), readers, recent, writer: Mutex::new(Some(writer)), state, _lock: lock })
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            readers,
+            recent,
+            writer: Mutex::new(Some(writer)),
+            state,
+            _lock: lock,
+        })
     }
 
     /// How the writer fares.
@@ -215,7 +230,10 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn reader(file: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(
+        file,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "cache_size", -2_048)?;
     Ok(connection)
@@ -228,7 +246,12 @@ impl Journal for Sqlite {
         }
     }
 
-    fn read(&self, address: &Address, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+    fn read(
+        &self,
+        address: &Address,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         let (address, recent) = (address.clone(), Arc::clone(&self.recent));
         self.reading(move |connection| read::events(connection, &recent, &address, after, limit))
     }
@@ -251,7 +274,13 @@ impl Rows for Sqlite {
         self.reading(move |connection| read::row(connection, &key))
     }
 
-    fn scan(&self, table: &'static str, partition: &str, after: &str, limit: usize) -> BoxFuture<'_, Result<Vec<(String, Bytes)>, StoreError>> {
+    fn scan(
+        &self,
+        table: &'static str,
+        partition: &str,
+        after: &str,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(String, Bytes)>, StoreError>> {
         let (partition, after) = (partition.to_owned(), after.to_owned());
         self.reading(move |connection| read::rows(connection, table, &partition, &after, limit))
     }

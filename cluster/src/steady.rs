@@ -24,7 +24,12 @@ impl<J: Journal + 'static> Steady<J> {
     }
 }
 
-fn attempt<J: Journal + 'static>(journal: Arc<J>, append: Append, pause: Duration, done: Done<Result<(), AppendError>>) {
+fn attempt<J: Journal + 'static>(
+    journal: Arc<J>,
+    append: Append,
+    pause: Duration,
+    done: Done<Result<(), AppendError>>,
+) {
     let (again, runtime) = ((Arc::clone(&journal), append.clone()), tokio::runtime::Handle::current());
     journal.append(
         append,
@@ -47,7 +52,12 @@ impl<J: Journal + 'static> Journal for Steady<J> {
         attempt(Arc::clone(&self.journal), append, PAUSE_MIN, done);
     }
 
-    fn read(&self, address: &Address, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+    fn read(
+        &self,
+        address: &Address,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         self.journal.read(address, after, limit)
     }
 

@@ -20,17 +20,60 @@ pub const CUSTOM_BYTES_MAX: usize = 16 * 1024;
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields say what they are; bounds are in `check`")]
 pub enum Content {
-    Text { text: String },
-    Image { alt: String, #[serde(flatten)] file: File },
-    File { alt: String, #[serde(flatten)] file: File },
-    Audio { alt: String, #[serde(flatten)] file: File },
-    Video { alt: String, #[serde(flatten)] file: File },
-    Location { alt: String, lat: Degrees, lng: Degrees, label: String, #[serde(default, skip_serializing_if = "Option::is_none")] address: Option<String> },
+    Text {
+        text: String,
+    },
+    Image {
+        alt: String,
+        #[serde(flatten)]
+        file: File,
+    },
+    File {
+        alt: String,
+        #[serde(flatten)]
+        file: File,
+    },
+    Audio {
+        alt: String,
+        #[serde(flatten)]
+        file: File,
+    },
+    Video {
+        alt: String,
+        #[serde(flatten)]
+        file: File,
+    },
+    Location {
+        alt: String,
+        lat: Degrees,
+        lng: Degrees,
+        label: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+    },
     Card(Box<Card>),
-    Choices { alt: String, text: String, options: Vec<Choice>, #[serde(default)] multi: bool },
-    Form { alt: String, fields: Vec<FormField> },
-    System { alt: String, event: String, #[serde(default)] params: Vec<Field> },
-    Custom { alt: String, schema: String, data: String },
+    Choices {
+        alt: String,
+        text: String,
+        options: Vec<Choice>,
+        #[serde(default)]
+        multi: bool,
+    },
+    Form {
+        alt: String,
+        fields: Vec<FormField>,
+    },
+    System {
+        alt: String,
+        event: String,
+        #[serde(default)]
+        params: Vec<Field>,
+    },
+    Custom {
+        alt: String,
+        schema: String,
+        data: String,
+    },
 }
 
 /// A stored file that a message points at.
@@ -229,15 +272,24 @@ impl Content {
     pub fn check(&self) -> Result<(), Refusal> {
         if self.plain().trim().is_empty() {
             let field = if matches!(self, Self::Text { .. }) { "text" } else { "alt" };
-            return Err(Refusal::new(Code::UnsupportedContent, format!("content.{field} is empty: write something")));
+            return Err(Refusal::new(
+                Code::UnsupportedContent,
+                format!("content.{field} is empty: write something"),
+            ));
         }
         bounded("text or alt", self.plain(), TEXT_BYTES_MAX)?;
         match self {
             Self::Text { .. } => Ok(()),
-            Self::Image { file, .. } | Self::File { file, .. } | Self::Audio { file, .. } | Self::Video { file, .. } => file.check(),
+            Self::Image { file, .. }
+            | Self::File { file, .. }
+            | Self::Audio { file, .. }
+            | Self::Video { file, .. } => file.check(),
             Self::Location { lat, lng, label, address, .. } => {
                 if !(-90.0..=90.0).contains(&lat.0) || !(-180.0..=180.0).contains(&lng.0) {
-                    return Err(Refusal::new(Code::UnsupportedContent, "content.lat is within ±90 and content.lng within ±180"));
+                    return Err(Refusal::new(
+                        Code::UnsupportedContent,
+                        "content.lat is within ±90 and content.lng within ±180",
+                    ));
                 }
                 bounded("label", label, LABEL_BYTES_MAX)?;
                 bounded("address", address.as_deref().unwrap_or_default(), LABEL_BYTES_MAX)
@@ -292,7 +344,10 @@ fn bounded(field: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
     }
     Err(Refusal::new(
         Code::PayloadTooLarge,
-        format!("content.{field} has {} bytes, the limit is {bytes_max}: split it or send a file", text.len()),
+        format!(
+            "content.{field} has {} bytes, the limit is {bytes_max}: split it or send a file",
+            text.len()
+        ),
     ))
 }
 
@@ -300,7 +355,10 @@ fn counted(field: &str, count: usize, count_max: usize) -> Result<(), Refusal> {
     if count <= count_max {
         return Ok(());
     }
-    Err(Refusal::new(Code::UnsupportedContent, format!("content.{field} has {count} items, the limit is {count_max}")))
+    Err(Refusal::new(
+        Code::UnsupportedContent,
+        format!("content.{field} has {count} items, the limit is {count_max}"),
+    ))
 }
 
 #[cfg(test)]
@@ -312,14 +370,31 @@ mod tests {
         let long = "x".repeat(TEXT_BYTES_MAX + 1);
         let picture = |url: &str| Content::Image {
             alt: "a photo".into(),
-            file: File { url: url.into(), mime: "image/png".into(), bytes: 1, name: "a.png".into(), w: None, h: None, dur_ms: None },
+            file: File {
+                url: url.into(),
+                mime: "image/png".into(),
+                bytes: 1,
+                name: "a.png".into(),
+                w: None,
+                h: None,
+                dur_ms: None,
+            },
         };
         let cases = [
             (Content::text(" "), "unsupported_content: content.text is empty: write something"),
-            (Content::text(long), "payload_too_large: content.text or alt has 8193 bytes, the limit is 8192: split it or send a file"),
+            (
+                Content::text(long),
+                "payload_too_large: content.text or alt has 8193 bytes, the limit is 8192: split it or send a file",
+            ),
             (picture("javascript:alert(1)"), "unsupported_content: content.url begins with https:// or /"),
             (
-                Content::Location { alt: "here".into(), lat: Degrees(91.0), lng: Degrees(0.0), label: "x".into(), address: None },
+                Content::Location {
+                    alt: "here".into(),
+                    lat: Degrees(91.0),
+                    lng: Degrees(0.0),
+                    label: "x".into(),
+                    address: None,
+                },
                 "unsupported_content: content.lat is within ±90 and content.lng within ±180",
             ),
         ];

@@ -252,7 +252,9 @@ impl Conversation {
     pub fn controller(&self) -> Option<String> {
         match &self.phase {
             Phase::Unopened | Phase::Closed { .. } => None,
-            Phase::Bot => self.opening.as_ref().and_then(|opening| opening.bot.as_ref()).map(|bot| format!("bot:{bot}")),
+            Phase::Bot => {
+                self.opening.as_ref().and_then(|opening| opening.bot.as_ref()).map(|bot| format!("bot:{bot}"))
+            }
             Phase::Queued(wait) | Phase::Offered(wait, _) => Some(format!("queue:{}", wait.queue)),
             Phase::Assigned { agent, .. } => Some(format!("agent:{}", agent.id)),
         }
@@ -263,7 +265,11 @@ impl Conversation {
     pub fn due(&self) -> Option<(Time, Command)> {
         match &self.phase {
             Phase::Offered(_, offer) => Some((offer.expires, Command::Expire { offer: offer.id.clone() })),
-            Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Assigned { .. } | Phase::Closed { .. } => None,
+            Phase::Unopened
+            | Phase::Bot
+            | Phase::Queued(_)
+            | Phase::Assigned { .. }
+            | Phase::Closed { .. } => None,
         }
     }
 }

@@ -79,7 +79,10 @@ impl Code {
     /// True when the same request may succeed later, unchanged.
     #[must_use]
     pub fn retry(self) -> bool {
-        matches!(self, Self::RateLimited | Self::QueueFull | Self::Deadline | Self::Overloaded | Self::Unavailable)
+        matches!(
+            self,
+            Self::RateLimited | Self::QueueFull | Self::Deadline | Self::Overloaded | Self::Unavailable
+        )
     }
 }
 

@@ -101,8 +101,14 @@ pub fn sign(secret: &str, principal: &Principal, now: Time) -> Result<(String, T
 ///
 /// # Errors
 /// `unauthorized` or `token_expired`; what exactly is wrong is not told to strangers.
-pub fn check(token: &str, now: Time, secret_of: impl Fn(&TenantId) -> Option<String>) -> Result<Principal, Refusal> {
-    let refused = || Refusal::new(Code::Unauthorized, "the token is not valid: get a new one from the company's server");
+pub fn check(
+    token: &str,
+    now: Time,
+    secret_of: impl Fn(&TenantId) -> Option<String>,
+) -> Result<Principal, Refusal> {
+    let refused = || {
+        Refusal::new(Code::Unauthorized, "the token is not valid: get a new one from the company's server")
+    };
     let tenant = tenant_of(token).ok_or_else(refused)?;
     let secret = secret_of(&tenant).ok_or_else(refused)?;
     let mut validation = Validation::new(Algorithm::HS256);
@@ -122,7 +128,8 @@ pub fn check(token: &str, now: Time, secret_of: impl Fn(&TenantId) -> Option<Str
     if lives_too_long || from_the_future || check_id(claims.role, &claims.sub).is_err() {
         return Err(refused());
     }
-    let name = if claims.name.is_empty() { claims.sub.clone() } else { claims.name.chars().take(64).collect() };
+    let name =
+        if claims.name.is_empty() { claims.sub.clone() } else { claims.name.chars().take(64).collect() };
     Ok(Principal { tenant, role: claims.role, id: PersonId::new(claims.sub), name })
 }
 
@@ -130,7 +137,13 @@ fn check_id(role: Role, id: &str) -> Result<(), Refusal> {
     if id.starts_with(role.prefix()) && is_id(id) {
         return Ok(());
     }
-    Err(Refusal::new(Code::BadRequest, format!("an id of this role begins with {} and has at most 64 letters, digits, _ - or .", role.prefix())))
+    Err(Refusal::new(
+        Code::BadRequest,
+        format!(
+            "an id of this role begins with {} and has at most 64 letters, digits, _ - or .",
+            role.prefix()
+        ),
+    ))
 }
 
 /// The company that a token claims to be of: only used to find the secret that proves it.

@@ -15,7 +15,12 @@ use crate::replay;
 /// Conversa: a contact centre in one binary. Visitors write, a bot answers first, agents take over, and every conversation is read
 /// by customer voice and quality inspection while it happens.
 #[derive(Debug, Parser)]
-#[command(name = "conversa", version, propagate_version = true, after_help = "To begin: conversa run, then open the printed page.")]
+#[command(
+    name = "conversa",
+    version,
+    propagate_version = true,
+    after_help = "To begin: conversa run, then open the printed page."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -52,7 +57,8 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CONVERSA_LOG").unwrap_or_else(|_| "warn,conversa=info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CONVERSA_LOG")
+        .unwrap_or_else(|_| "warn,conversa=info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -63,7 +69,9 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args).await,
             Command::Serve(args) => run::serve(args).await,
             Command::Config { config } => print_config(config.as_deref()),
-            Command::Replay(args) => replay::run(args).await.map(|report| if report.clean() { ExitCode::SUCCESS } else { ExitCode::from(1) }),
+            Command::Replay(args) => replay::run(args)
+                .await
+                .map(|report| if report.clean() { ExitCode::SUCCESS } else { ExitCode::from(1) }),
             Command::Rebuild(args) => rebuild::rebuild(args).await,
             Command::Token(args) => token::token(args),
         }

@@ -44,7 +44,13 @@ pub struct NodeConfig {
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { name: "n1".into(), data: "conversa-data".into(), listen: "127.0.0.1:8080".into(), development: false, origins: Vec::new() }
+        Self {
+            name: "n1".into(),
+            data: "conversa-data".into(),
+            listen: "127.0.0.1:8080".into(),
+            development: false,
+            origins: Vec::new(),
+        }
     }
 }
 
@@ -235,8 +241,10 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
-        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::Broken { file: file.to_owned(), what: error.to_string() })?;
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Broken { file: file.to_owned(), what: error.to_string() })?;
         config.check()?;
         Ok(config)
     }
@@ -248,10 +256,17 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key: &str, what: String| Err(ConfigError::Value { key: key.to_owned(), what });
         if self.node.listen.parse::<std::net::SocketAddr>().is_err() {
-            return wrong("node.listen", format!("{:?} is not an address and port, for instance 127.0.0.1:8080", self.node.listen));
+            return wrong(
+                "node.listen",
+                format!("{:?} is not an address and port, for instance 127.0.0.1:8080", self.node.listen),
+            );
         }
         if self.node.development && !self.loopback() {
-            return wrong("node.development", "development tokens are for loopback only: listen on 127.0.0.1, or switch development off".into());
+            return wrong(
+                "node.development",
+                "development tokens are for loopback only: listen on 127.0.0.1, or switch development off"
+                    .into(),
+            );
         }
         if self.limits.visitor_rate_per_s == 0 || self.limits.agent_rate_per_s == 0 {
             return wrong("limits", "a rate is at least 1 per second".into());
@@ -262,7 +277,10 @@ impl Config {
         for name in &self.watchers.enabled {
             if registry::watcher(name).is_none() {
                 let known: Vec<_> = registry::WATCHERS.iter().map(|watching| watching.name).collect();
-                return wrong("watchers.enabled", format!("there is no watcher {name:?}; there are: {}", known.join(", ")));
+                return wrong(
+                    "watchers.enabled",
+                    format!("there is no watcher {name:?}; there are: {}", known.join(", ")),
+                );
             }
         }
         self.tenants.iter().try_for_each(|tenant| tenant.check(self.node.development))
@@ -279,22 +297,30 @@ impl Config {
     /// # Errors
     /// When a knowledge base or score card cannot be read.
     pub fn companies(&self, base: &Path) -> Result<Vec<Arc<Tenant>>, ConfigError> {
-        let watchers: Vec<&'static str> = self.watchers.enabled.iter().filter_map(|name| registry::watcher(name)).collect();
+        let watchers: Vec<&'static str> =
+            self.watchers.enabled.iter().filter_map(|name| registry::watcher(name)).collect();
         self.tenants.iter().map(|tenant| tenant.company(base, &watchers).map(Arc::new)).collect()
     }
 }
 
 impl TenantConfig {
     fn check(&self, development: bool) -> Result<(), ConfigError> {
-        let wrong = |key: &str, what: String| Err(ConfigError::Value { key: format!("tenants.{}.{key}", self.id), what });
+        let wrong = |key: &str, what: String| {
+            Err(ConfigError::Value { key: format!("tenants.{}.{key}", self.id), what })
+        };
         if !is_id(&self.id) {
             return wrong("id", "1 to 64 letters, digits, _ - or .".into());
         }
         match &self.secret {
             Some(secret) if secret.len() < SECRET_BYTES_MIN => {
-                return wrong("secret", format!("at least {SECRET_BYTES_MIN} bytes; make one with: openssl rand -hex 32"));
+                return wrong(
+                    "secret",
+                    format!("at least {SECRET_BYTES_MIN} bytes; make one with: openssl rand -hex 32"),
+                );
             }
-            None if !development => return wrong("secret", "needed to check tokens; make one with: openssl rand -hex 32".into()),
+            None if !development => {
+                return wrong("secret", "needed to check tokens; make one with: openssl rand -hex 32".into());
+            }
             Some(_) | None => {}
         }
         if self.queues.is_empty() {
@@ -307,8 +333,13 @@ impl TenantConfig {
             if !agent.id.starts_with(Role::Agent.prefix()) || !is_id(&agent.id) {
                 return wrong("agents.id", format!("{:?} must begin with ag_", agent.id));
             }
-            if let Some(queue) = agent.queues.iter().find(|name| !self.queues.iter().any(|queue| queue.id == **name)) {
-                return wrong("agents.queues", format!("{} serves {queue:?}, which is not a queue of this company", agent.id));
+            if let Some(queue) =
+                agent.queues.iter().find(|name| !self.queues.iter().any(|queue| queue.id == **name))
+            {
+                return wrong(
+                    "agents.queues",
+                    format!("{} serves {queue:?}, which is not a queue of this company", agent.id),
+                );
             }
         }
         Ok(())
@@ -339,13 +370,19 @@ impl TenantConfig {
     }
 
     fn knowledge(&self, base: &Path) -> Result<Knowledge, ConfigError> {
-        parse(self.knowledge.as_deref(), base, sample::KNOWLEDGE, |text| Knowledge::parse(text).map_err(|error| error.to_string()))
+        parse(self.knowledge.as_deref(), base, sample::KNOWLEDGE, |text| {
+            Knowledge::parse(text).map_err(|error| error.to_string())
+        })
     }
 }
 
 impl QueueConfig {
     fn setting(&self) -> QueueSetting {
-        QueueSetting { id: QueueId::new(self.id.as_str()), name_zh: self.name_zh.clone(), name_en: self.name_en.clone() }
+        QueueSetting {
+            id: QueueId::new(self.id.as_str()),
+            name_zh: self.name_zh.clone(),
+            name_en: self.name_en.clone(),
+        }
     }
 }
 
@@ -361,11 +398,18 @@ impl AgentConfig {
 }
 
 /// Parses a file, or the sample company's when none is named.
-fn parse<T>(file: Option<&Path>, base: &Path, sample: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+fn parse<T>(
+    file: Option<&Path>,
+    base: &Path,
+    sample: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, ConfigError> {
     let Some(file) = file else {
-        return parse(sample).map_err(|what| ConfigError::Broken { file: "the built-in sample".into(), what });
+        return parse(sample)
+            .map_err(|what| ConfigError::Broken { file: "the built-in sample".into(), what });
     };
     let file = base.join(file);
-    let text = std::fs::read_to_string(&file).map_err(|source| ConfigError::Read { file: file.clone(), source })?;
+    let text =
+        std::fs::read_to_string(&file).map_err(|source| ConfigError::Read { file: file.clone(), source })?;
     parse(&text).map_err(|what| ConfigError::Broken { file, what })
 }

@@ -39,13 +39,21 @@ const HOST: &[Reading] = &[
     ("conversa_cells", "Actors that are awake", |host| host.cells() as u64),
     ("conversa_activations", "Actors that were activated", |host| host.meters().activations.get()),
     ("conversa_rests", "Actors that went to rest", |host| host.meters().rests.get()),
-    ("conversa_actor_failures", "Actors that failed and were started again", |host| host.meters().failures.get()),
+    ("conversa_actor_failures", "Actors that failed and were started again", |host| {
+        host.meters().failures.get()
+    }),
     ("conversa_appends", "Appends to the journal", |host| host.meters().appends.get()),
     ("conversa_events", "Events written to the journal", |host| host.meters().events.get()),
     ("conversa_letters", "Letters between actors, repeats included", |host| host.meters().letters.get()),
     ("conversa_pushes", "Events pushed to people", |host| host.meters().pushes.get()),
-    ("conversa_overloaded", "Requests refused because a mailbox was full", |host| host.meters().overloaded.get()),
-    ("conversa_unheard", "Events that a watcher reads from the journal because its mailbox was full", |host| host.meters().unheard.get()),
+    ("conversa_overloaded", "Requests refused because a mailbox was full", |host| {
+        host.meters().overloaded.get()
+    }),
+    (
+        "conversa_unheard",
+        "Events that a watcher reads from the journal because its mailbox was full",
+        |host| host.meters().unheard.get(),
+    ),
 ];
 
 impl Metrics {

@@ -31,10 +31,20 @@ pub(crate) async fn page(uri: Uri) -> Response {
     match Dist::get(file) {
         Some(found) => {
             let kind = HeaderValue::from_static(kind_of(file));
-            let cache = if file.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-            secured(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static(cache))], found.data).into_response())
+            let cache =
+                if file.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+            secured(
+                (
+                    [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static(cache))],
+                    found.data,
+                )
+                    .into_response(),
+            )
         }
-        None => secured((StatusCode::NOT_FOUND, "there is no such page; the pages are /, /visitor, /desk and /boards").into_response()),
+        None => secured(
+            (StatusCode::NOT_FOUND, "there is no such page; the pages are /, /visitor, /desk and /boards")
+                .into_response(),
+        ),
     }
 }
 

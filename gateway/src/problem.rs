@@ -27,7 +27,9 @@ pub(crate) fn status(code: Code) -> StatusCode {
         Code::Unauthorized | Code::TokenExpired => StatusCode::UNAUTHORIZED,
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
-        Code::Conflict | Code::AlreadyTaken | Code::NotAssigned | Code::ConversationClosed => StatusCode::CONFLICT,
+        Code::Conflict | Code::AlreadyTaken | Code::NotAssigned | Code::ConversationClosed => {
+            StatusCode::CONFLICT
+        }
         Code::Gone => StatusCode::GONE,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,

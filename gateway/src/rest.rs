@@ -78,7 +78,10 @@ impl FromRequestParts<Arc<Edge>> for Caller {
     async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Problem> {
         let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = given.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| {
-            Problem::new(Code::Unauthorized, "send Authorization: Bearer <token>; see `conversa token --help`")
+            Problem::new(
+                Code::Unauthorized,
+                "send Authorization: Bearer <token>; see `conversa token --help`",
+            )
         })?;
         Ok(Self(edge.check(token)?))
     }
@@ -100,10 +103,15 @@ impl FromRequestParts<Arc<Edge>> for Staff {
 }
 
 /// The address of a conversation that `principal` may see, and its view.
-pub(crate) async fn visible(edge: &Arc<Edge>, principal: &Principal, address: &Address) -> Result<serde_json::Value, Refusal> {
+pub(crate) async fn visible(
+    edge: &Arc<Edge>,
+    principal: &Principal,
+    address: &Address,
+) -> Result<serde_json::Value, Refusal> {
     let not_found = || Refusal::new(Code::NotFound, "there is no such conversation");
     let mut view = edge.host.view_json(address).await?;
-    let mine = principal.role != Role::Visitor || view["visitor"]["id"].as_str() == Some(principal.id.as_str());
+    let mine =
+        principal.role != Role::Visitor || view["visitor"]["id"].as_str() == Some(principal.id.as_str());
     match view.as_object_mut() {
         Some(map) if mine => {
             map.insert("cv".into(), address.key.to_string().into());
@@ -114,7 +122,8 @@ pub(crate) async fn visible(edge: &Arc<Edge>, principal: &Principal, address: &A
 }
 
 pub(crate) fn conversation_address(principal: &Principal, cv: &str) -> Result<Address, Refusal> {
-    let known: ConversationId = cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation"))?;
+    let known: ConversationId =
+        cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation"))?;
     Ok(Address::new(principal.tenant.clone(), Conversation::KIND, known.to_string()))
 }
 

@@ -70,8 +70,14 @@ impl Edge {
     }
 
     /// Signs a token of a company of this node.
-    pub(crate) fn sign(&self, principal: &Principal) -> Result<(String, conversa_engine::time::Time), Refusal> {
-        let secret = self.secrets.get(&principal.tenant).ok_or_else(|| Refusal::new(Code::NotFound, "there is no such company"))?;
+    pub(crate) fn sign(
+        &self,
+        principal: &Principal,
+    ) -> Result<(String, conversa_engine::time::Time), Refusal> {
+        let secret = self
+            .secrets
+            .get(&principal.tenant)
+            .ok_or_else(|| Refusal::new(Code::NotFound, "there is no such company"))?;
         auth::sign(secret, principal, self.host.now())
     }
 
@@ -88,7 +94,10 @@ impl Edge {
         if own || self.origins.iter().any(|allowed| allowed == origin) {
             return Ok(());
         }
-        Err(Problem::new(Code::Forbidden, format!("pages of {origin:?} may not connect: the operator adds them to node.origins")))
+        Err(Problem::new(
+            Code::Forbidden,
+            format!("pages of {origin:?} may not connect: the operator adds them to node.origins"),
+        ))
     }
 
     /// A connection of an address; `None` when it has too many.
@@ -180,9 +189,12 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
     config.check()?;
     let companies = config.companies(base)?;
     // The address first: a second process says so before it touches the data.
-    let listener = TcpListener::bind(&config.node.listen)
-        .await
-        .map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}; is another node running? set node.listen", config.node.listen))?;
+    let listener = TcpListener::bind(&config.node.listen).await.map_err(|error| {
+        anyhow::anyhow!(
+            "cannot listen on {}: {error}; is another node running? set node.listen",
+            config.node.listen
+        )
+    })?;
     let data = base.join(&config.node.data);
     let node = Node::start(&data, Bounds::from(&config.actors), companies.clone()).await?;
     let secrets = secrets(&config, &data)?;
@@ -206,7 +218,12 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
     Ok(Running { address, stop: Stop(stop), ended, edge })
 }
 
-async fn run(listener: TcpListener, node: Node, edge: Arc<Edge>, mut stopping: watch::Receiver<bool>) -> anyhow::Result<()> {
+async fn run(
+    listener: TcpListener,
+    node: Node,
+    edge: Arc<Edge>,
+    mut stopping: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
     let router = rest::router(&edge).into_make_service_with_connect_info::<SocketAddr>();
     let mut accepting = stopping.clone();
     // Small frames leave at once; a connection that is already gone cannot take the option.

@@ -37,7 +37,10 @@ pub(crate) async fn upgrade(
 ) -> Response {
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
-        Err(rejection) => return Problem::new(Code::BadRequest, format!("this is a WebSocket endpoint: {rejection}")).into_response(),
+        Err(rejection) => {
+            return Problem::new(Code::BadRequest, format!("this is a WebSocket endpoint: {rejection}"))
+                .into_response();
+        }
     };
     if let Err(problem) = edge.admit(&headers) {
         return problem.into_response();
@@ -50,12 +53,18 @@ pub(crate) async fn upgrade(
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX);
     let chosen = upgrade.selected_protocol().and_then(|name| name.to_str().ok());
-    let Some(encoding) = SUBPROTOCOLS.iter().find(|(name, _)| Some(*name) == chosen).map(|(_, encoding)| *encoding) else {
+    let Some(encoding) =
+        SUBPROTOCOLS.iter().find(|(name, _)| Some(*name) == chosen).map(|(_, encoding)| *encoding)
+    else {
         let names = SUBPROTOCOLS.map(|(name, _)| name).join(", ");
-        return Problem::new(Code::BadRequest, format!("ask for one of the subprotocols {names}")).into_response();
+        return Problem::new(Code::BadRequest, format!("ask for one of the subprotocols {names}"))
+            .into_response();
     };
     let Some(slot) = edge.take_slot(peer.ip()) else {
-        let problem = Problem::new(Code::RateLimited, "too many connections from this address: close some, or ask the operator to raise the limit");
+        let problem = Problem::new(
+            Code::RateLimited,
+            "too many connections from this address: close some, or ask the operator to raise the limit",
+        );
         return problem.into_response();
     };
     upgrade.on_upgrade(move |web_socket| async move {
@@ -81,11 +90,17 @@ impl Transport {
             return match (self.web_socket.recv().await?, self.encoding) {
                 (Ok(Message::Text(text)), Encoding::Json) => Some(Ok(text.into())),
                 (Ok(Message::Binary(bytes)), Encoding::MessagePack) => Some(Ok(bytes)),
-                (Ok(Message::Text(_)), Encoding::MessagePack) => Some(Err((Bye::BadFrame, "conversa.v1.msgpack takes binary frames"))),
-                (Ok(Message::Binary(_)), Encoding::Json) => Some(Err((Bye::BadFrame, "conversa.v1.json takes text frames"))),
+                (Ok(Message::Text(_)), Encoding::MessagePack) => {
+                    Some(Err((Bye::BadFrame, "conversa.v1.msgpack takes binary frames")))
+                }
+                (Ok(Message::Binary(_)), Encoding::Json) => {
+                    Some(Err((Bye::BadFrame, "conversa.v1.json takes text frames")))
+                }
                 (Ok(Message::Ping(_) | Message::Pong(_)), _) => continue,
                 (Ok(Message::Close(_)), _) => None,
-                (Err(error), _) if error.to_string().contains("too long") => Some(Err((Bye::FrameTooLarge, "the frame is larger than 256 KiB"))),
+                (Err(error), _) if error.to_string().contains("too long") => {
+                    Some(Err((Bye::FrameTooLarge, "the frame is larger than 256 KiB")))
+                }
                 (Err(_), _) => None,
             };
         }
@@ -110,7 +125,8 @@ impl Transport {
     pub(crate) async fn close(mut self, bye: Bye, reason: &str) {
         let closing = async {
             if bye != Bye::Normal {
-                let frame = encode(self.encoding, &json!({ "t": "bye", "code": bye.code(), "reason": reason }));
+                let frame =
+                    encode(self.encoding, &json!({ "t": "bye", "code": bye.code(), "reason": reason }));
                 self.web_socket.send(message(self.encoding, frame)).await?;
             }
             let frame = CloseFrame { code: bye.code(), reason: reason.into() };

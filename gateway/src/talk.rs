@@ -126,7 +126,10 @@ impl Talk {
         loop {
             let more = self.collect()?;
             if !self.frames.is_empty() {
-                transport.send(&mut self.frames).await.map_err(|bye| goodbye(bye, "the client takes nothing"))?;
+                transport
+                    .send(&mut self.frames)
+                    .await
+                    .map_err(|bye| goodbye(bye, "the client takes nothing"))?;
                 continue;
             }
             if more || self.window_full() {
@@ -154,10 +157,14 @@ impl Talk {
     fn take(&mut self, bytes: &Bytes) -> Result<(), Goodbye> {
         let limit = self.edge.limits.frame_bytes(self.principal.role);
         if bytes.len() > limit {
-            return Err(goodbye(Bye::FrameTooLarge, format!("the frame has {} bytes, the limit is {limit}", bytes.len())));
+            return Err(goodbye(
+                Bye::FrameTooLarge,
+                format!("the frame has {} bytes, the limit is {limit}", bytes.len()),
+            ));
         }
         (self.heard, self.pinged) = (Instant::now(), None);
-        let head = wire::head(self.encoding, bytes).map_err(|error| goodbye(Bye::BadFrame, format!("the frame cannot be read: {error}")))?;
+        let head = wire::head(self.encoding, bytes)
+            .map_err(|error| goodbye(Bye::BadFrame, format!("the frame cannot be read: {error}")))?;
         match &*head.t {
             "req" => self.request(&head, bytes),
             "ack" | "pong" => {
@@ -171,7 +178,12 @@ impl Talk {
             "eph" => Ok(()),
             "bye" => Err(goodbye(Bye::Normal, "the client says goodbye")),
             "connect" => Err(goodbye(Bye::BadFrame, "connect comes once, as the first frame")),
-            other => Err(goodbye(Bye::BadFrame, format!("unknown frame class {other:?}: a client sends connect, req, ack, ping, pong, eph, bye"))),
+            other => Err(goodbye(
+                Bye::BadFrame,
+                format!(
+                    "unknown frame class {other:?}: a client sends connect, req, ack, ping, pong, eph, bye"
+                ),
+            )),
         }
     }
 
@@ -201,7 +213,9 @@ impl Talk {
     fn alarm(&mut self) -> Result<(), Goodbye> {
         let now = Instant::now();
         match self.pinged {
-            Some(at) if now >= at + PONG => return Err(goodbye(Bye::HeartbeatTimeout, "no answer to a ping")),
+            Some(at) if now >= at + PONG => {
+                return Err(goodbye(Bye::HeartbeatTimeout, "no answer to a ping"));
+            }
             None if now >= self.heard + PING => {
                 self.pinged = Some(now);
                 self.frames.push(encode(self.encoding, &json!({ "t": "ping", "n": self.s })));
@@ -210,7 +224,10 @@ impl Talk {
         }
         while self.pending.first().is_some_and(|pending| now >= pending.until) {
             let id = self.pending.remove(0).id;
-            let refusal = Refusal::new(Code::Deadline, "no outcome in time: it may still have happened; repeat it with the same key");
+            let refusal = Refusal::new(
+                Code::Deadline,
+                "no outcome in time: it may still have happened; repeat it with the same key",
+            );
             self.frames.push(wire::refused(self.encoding, id, &refusal));
         }
         if self.principal.role == Role::Agent && now >= self.renewed + Duration::from_secs(30) {

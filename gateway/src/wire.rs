@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 pub use event::{MessageView, message, shown};
 
 /// The subprotocol of each encoding, in order of preference.
-pub const SUBPROTOCOLS: [(&str, Encoding); 2] = [("conversa.v1.json", Encoding::Json), ("conversa.v1.msgpack", Encoding::MessagePack)];
+pub const SUBPROTOCOLS: [(&str, Encoding); 2] =
+    [("conversa.v1.json", Encoding::Json), ("conversa.v1.msgpack", Encoding::MessagePack)];
 
 /// How frames are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,9 @@ pub fn head(encoding: Encoding, bytes: &[u8]) -> Result<Head<'_>, Unreadable> {
 /// # Errors
 /// `bad_request`, naming the field.
 pub fn params<P: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<P, Refusal> {
-    let refused = |error: &dyn std::fmt::Display| Refusal::new(Code::BadRequest, format!("d is not as the method wants it: {error}"));
+    let refused = |error: &dyn std::fmt::Display| {
+        Refusal::new(Code::BadRequest, format!("d is not as the method wants it: {error}"))
+    };
     let body: Body<P> = decode(encoding, bytes).map_err(|error| refused(&error))?;
     match body.d {
         Some(params) => Ok(params),
@@ -180,7 +183,8 @@ pub fn refused(encoding: Encoding, id: u64, refusal: &Refusal) -> Vec<u8> {
 /// The error object of a refusal.
 #[must_use]
 pub fn error(refusal: &Refusal) -> Value {
-    let mut error = json!({ "code": refusal.code.as_str(), "msg": refusal.detail, "retry": refusal.code.retry() });
+    let mut error =
+        json!({ "code": refusal.code.as_str(), "msg": refusal.detail, "retry": refusal.code.retry() });
     if let (Some(ms), Some(map)) = (refusal.retry_after_ms, error.as_object_mut()) {
         map.insert("retry_after_ms".into(), ms.into());
     }

@@ -28,7 +28,9 @@ impl Node {
             .spawn()
             .expect("the binary runs");
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it listens");
+        BufReader::new(child.stdout.as_mut().expect("piped"))
+            .read_line(&mut line)
+            .expect("it says where it listens");
         let url = line.trim().strip_prefix("listening on ").expect("it listens").to_owned();
         (Self(child), url)
     }
@@ -57,20 +59,43 @@ fn what_is_wrong_with_a_configuration_is_said_with_its_place() {
     let queue = "[[tenants.queues]]\nid = \"q\"\nname_zh = \"客服\"\nname_en = \"Care\"\n";
     let cases = [
         ("[node]\nlistn = \"127.0.0.1:0\"\n".to_owned(), "unknown field `listn`"),
-        ("[node]\nlisten = \"here\"\n".to_owned(), "configuration key node.listen: \"here\" is not an address"),
-        ("[node]\nlisten = \"0.0.0.0:0\"\ndevelopment = true\n".to_owned(), "development tokens are for loopback only"),
-        (format!("{NODE}[watchers]\nenabled = [\"sound\"]\n"), "there is no watcher \"sound\"; there are: summary, quality, voice"),
-        (format!("[node]\nlisten = \"127.0.0.1:0\"\n{tenant}queues = []\n"), "tenants.t.secret: needed to check tokens"),
+        (
+            "[node]\nlisten = \"here\"\n".to_owned(),
+            "configuration key node.listen: \"here\" is not an address",
+        ),
+        (
+            "[node]\nlisten = \"0.0.0.0:0\"\ndevelopment = true\n".to_owned(),
+            "development tokens are for loopback only",
+        ),
+        (
+            format!("{NODE}[watchers]\nenabled = [\"sound\"]\n"),
+            "there is no watcher \"sound\"; there are: summary, quality, voice",
+        ),
+        (
+            format!("[node]\nlisten = \"127.0.0.1:0\"\n{tenant}queues = []\n"),
+            "tenants.t.secret: needed to check tokens",
+        ),
         (format!("{NODE}{tenant}queues = []\n"), "tenants.t.queues: a company has at least one queue"),
         (format!("{NODE}{tenant}secret = \"short\"\n{queue}"), "tenants.t.secret: at least 32 bytes"),
         (
-            format!("{NODE}{tenant}{queue}[[tenants.agents]]\nid = \"ag_1\"\nname = \"A\"\nqueues = [\"x\"]\n"),
+            format!(
+                "{NODE}{tenant}{queue}[[tenants.agents]]\nid = \"ag_1\"\nname = \"A\"\nqueues = [\"x\"]\n"
+            ),
             "ag_1 serves \"x\", which is not a queue",
         ),
-        (format!("{NODE}{tenant}knowledge = \"kb.toml\"\n{queue}[tenants.bot]\nid = \"b\"\nname = \"B\"\n"), "kb.toml"),
+        (
+            format!(
+                "{NODE}{tenant}knowledge = \"kb.toml\"\n{queue}[tenants.bot]\nid = \"b\"\nname = \"B\"\n"
+            ),
+            "kb.toml",
+        ),
         (format!("{NODE}{tenant}score_card = \"card.toml\"\n{queue}"), "card.toml"),
     ];
-    write(folder.path(), "kb.toml", "[[entry]]\nid = \"a\"\nlang = \"zh\"\nquestion = \"x\"\nanswer = \"\"\n");
+    write(
+        folder.path(),
+        "kb.toml",
+        "[[entry]]\nid = \"a\"\nlang = \"zh\"\nquestion = \"x\"\nanswer = \"\"\n",
+    );
     write(folder.path(), "card.toml", "colour = 1\n");
     for (text, expected) in cases {
         let config = write(folder.path(), "conversa.toml", &text);
@@ -87,7 +112,8 @@ fn the_printed_configuration_can_be_served_again() {
     let printed = conversa(&["config"]);
     assert!(printed.status.success());
     let text = String::from_utf8(printed.stdout).expect("text");
-    let text = text.replace("127.0.0.1:8080", "127.0.0.1:0").replace("development = false", "development = true");
+    let text =
+        text.replace("127.0.0.1:8080", "127.0.0.1:0").replace("development = false", "development = true");
     let config = write(folder.path(), "conversa.toml", &text);
     let (_node, url) = Node::start(Path::new(&config));
     assert!(url.starts_with("http://127.0.0.1:"));
@@ -100,7 +126,11 @@ fn a_second_process_on_the_same_folder_is_refused() {
     let (_node, _) = Node::start(Path::new(&config));
     let second = conversa(&["serve", "--config", &config]);
     assert_eq!(second.status.code(), Some(2));
-    assert!(stderr(&second).contains("is in use by another process: stop it, or choose another folder"), "{}", stderr(&second));
+    assert!(
+        stderr(&second).contains("is in use by another process: stop it, or choose another folder"),
+        "{}",
+        stderr(&second)
+    );
 }
 
 #[test]
@@ -119,8 +149,13 @@ fn tokens_are_signed_for_the_company_of_the_configuration() {
     let config = write(folder.path(), "conversa.toml", NODE);
     let one = conversa(&["token", "--config", &config, "--role", "visitor", "--id", "vi_1"]);
     assert_eq!(String::from_utf8_lossy(&one.stdout).trim().split('.').count(), 3, "{}", stderr(&one));
-    let many = conversa(&["token", "--config", &config, "--role", "agent", "--count", "3", "--id-prefix", "x"]);
-    let ids: Vec<String> = many.stdout.lines().map(|line| line.expect("text").split(' ').next().unwrap_or_default().to_owned()).collect();
+    let many =
+        conversa(&["token", "--config", &config, "--role", "agent", "--count", "3", "--id-prefix", "x"]);
+    let ids: Vec<String> = many
+        .stdout
+        .lines()
+        .map(|line| line.expect("text").split(' ').next().unwrap_or_default().to_owned())
+        .collect();
     assert_eq!(ids, ["ag_x0", "ag_x1", "ag_x2"]);
     let wrong = conversa(&["token", "--config", &config, "--role", "agent", "--id", "vi_1"]);
     assert!(stderr(&wrong).contains("an id of this role begins with ag_"), "{}", stderr(&wrong));
@@ -133,9 +168,16 @@ fn a_store_that_cannot_grow_refuses_before_accepting_and_loses_nothing() {
     let config = write(folder.path(), "conversa.toml", NODE);
     // A limit on the size of files stands in for a full disk; the signal that comes with it is ignored.
     let start = format!("trap '' XFSZ; ulimit -f 1600; exec {CONVERSA} serve --config {config}");
-    let mut child = Command::new("bash").args(["-c", &start]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bash runs");
+    let mut child = Command::new("bash")
+        .args(["-c", &start])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("bash runs");
     let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it listens");
+    BufReader::new(child.stdout.as_mut().expect("piped"))
+        .read_line(&mut line)
+        .expect("it says where it listens");
     let url = line.trim().strip_prefix("listening on ").expect("it listens").to_owned();
     let mut node = Node(child);
     let report = folder.path().join("report.json").display().to_string();
@@ -154,7 +196,10 @@ fn a_store_that_cannot_grow_refuses_before_accepting_and_loses_nothing() {
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    assert!(ready.contains("503") && ready.contains("the store cannot write"), "the store never filled: {ready}");
+    assert!(
+        ready.contains("503") && ready.contains("the store cannot write"),
+        "the store never filled: {ready}"
+    );
     assert!(http_get(&url, "/livez").contains("200"), "it goes on serving");
     let _ = replay.0.kill();
     let _ = node.0.kill();
@@ -186,7 +231,8 @@ fn sessions(folder: &Path, count: usize) -> String {
                 format!("{{\"from\":\"{from}\",\"text\":\"会话 {n} 第 {turn} 句, 快递很慢 really slow\"}}")
             })
             .collect();
-        writeln!(text, "{{\"session\":\"s{n}\",\"turns\":[{}]}}", turns.join(",")).expect("a string takes text");
+        writeln!(text, "{{\"session\":\"s{n}\",\"turns\":[{}]}}", turns.join(","))
+            .expect("a string takes text");
     }
     write(folder, "sessions.jsonl", &text)
 }
@@ -196,18 +242,28 @@ fn nothing_is_lost_when_the_node_is_killed_and_the_boards_are_rebuilt_alike() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = sessions(folder.path(), 40);
     // A port that is free now: a killed node comes back on it.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
     let text = NODE.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     let config = write(folder.path(), "conversa.toml", &text);
     let report = folder.path().join("report.json").display().to_string();
-    let replay = conversa(&["replay", &file, "--config", &config, "--kill", "4", "--seed", "7", "--report", &report]);
+    let replay =
+        conversa(&["replay", &file, "--config", &config, "--kill", "4", "--seed", "7", "--report", &report]);
     assert!(replay.status.success(), "{}\n{}", String::from_utf8_lossy(&replay.stdout), stderr(&replay));
-    let report: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(report).expect("written")).expect("JSON");
-    let counts = ["sessions", "turns", "acknowledged", "lost", "doubled", "out_of_order", "altered", "kills"].map(|key| report[key].as_u64());
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(report).expect("written")).expect("JSON");
+    let counts = ["sessions", "turns", "acknowledged", "lost", "doubled", "out_of_order", "altered", "kills"]
+        .map(|key| report[key].as_u64());
     assert_eq!(counts, [40, 240, 240, 0, 0, 0, 0, 4].map(Some));
     for watcher in ["summary", "quality", "voice"] {
         let rebuilt = conversa(&["rebuild", watcher, "--config", &config]);
         let said = String::from_utf8_lossy(&rebuilt.stdout).into_owned();
-        assert!(rebuilt.status.success() && said.contains("40 conversations, 40 equal, 0 behind, 0 different"), "{said}{}", stderr(&rebuilt));
+        assert!(
+            rebuilt.status.success() && said.contains("40 conversations, 40 equal, 0 behind, 0 different"),
+            "{said}{}",
+            stderr(&rebuilt)
+        );
     }
 }

@@ -16,11 +16,13 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-const ENCODINGS: [(Encoding, &str); 2] = [(Encoding::Json, "conversa.v1.json"), (Encoding::MessagePack, "conversa.v1.msgpack")];
+const ENCODINGS: [(Encoding, &str); 2] =
+    [(Encoding::Json, "conversa.v1.json"), (Encoding::MessagePack, "conversa.v1.msgpack")];
 
 fn vectors<T: for<'de> Deserialize<'de>>(name: &str) -> T {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
-    serde_json::from_str(&std::fs::read_to_string(file).expect("the vectors are there")).expect("the vectors are JSON")
+    serde_json::from_str(&std::fs::read_to_string(file).expect("the vectors are there"))
+        .expect("the vectors are JSON")
 }
 
 async fn node(folder: &Path) -> Running {
@@ -38,7 +40,8 @@ async fn stop(node: Running) {
 
 async fn token(node: &Running, role: &str, id: &str) -> String {
     let ask = json!({ "role": role, "id": id });
-    let answer = reqwest::Client::new().post(format!("http://{}/v1/dev/tokens", node.address)).json(&ask).send().await;
+    let answer =
+        reqwest::Client::new().post(format!("http://{}/v1/dev/tokens", node.address)).json(&ask).send().await;
     let answer: Value = answer.expect("it answers").json().await.expect("JSON");
     answer["token"].as_str().expect("a token").to_owned()
 }
@@ -75,7 +78,13 @@ struct Client {
 }
 
 impl Client {
-    async fn connect(node: &Running, role: &str, id: &str, device: &str, (encoding, subprotocol): (Encoding, &str)) -> Self {
+    async fn connect(
+        node: &Running,
+        role: &str,
+        id: &str,
+        device: &str,
+        (encoding, subprotocol): (Encoding, &str),
+    ) -> Self {
         let mut stream = socket(node, subprotocol).await.expect("it connects");
         let token = token(node, role, id).await;
         let connect = json!({ "t": "connect", "d": { "token": token, "role": role, "device": device } });
@@ -173,7 +182,13 @@ async fn every_request_has_the_answer_of_the_vectors() {
             let found = client.ask(req).await;
             match (err, d) {
                 (Some(err), _) => assert_eq!(found["err"]["code"], err, "{name}: {found}"),
-                (None, Some(d)) => assert!(within(&serde_json::from_str(&d.to_string().replace("$cv", &cv)).expect("still JSON"), &found["d"]), "{name}: {found}"),
+                (None, Some(d)) => assert!(
+                    within(
+                        &serde_json::from_str(&d.to_string().replace("$cv", &cv)).expect("still JSON"),
+                        &found["d"]
+                    ),
+                    "{name}: {found}"
+                ),
                 (None, None) => panic!("{name} expects nothing"),
             }
         }
@@ -196,7 +211,9 @@ async fn broken_frames_close_the_socket_with_their_code_and_the_node_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let node = node(folder.path()).await;
     for encoding in ENCODINGS {
-        for (n, Closed { name, connected, frames, close }) in vectors::<Vec<Closed>>("closes.json").into_iter().enumerate() {
+        for (n, Closed { name, connected, frames, close }) in
+            vectors::<Vec<Closed>>("closes.json").into_iter().enumerate()
+        {
             let mut stream = if connected {
                 Client::connect(&node, "visitor", &format!("vi_{n}"), "d1", encoding).await.stream
             } else {
@@ -205,10 +222,15 @@ async fn broken_frames_close_the_socket_with_their_code_and_the_node_goes_on() {
             let agent = token(&node, "agent", "ag_mei").await;
             for frame in frames {
                 let message = match (&frame, encoding.0) {
-                    (Value::String(raw), Encoding::Json) => Message::text(raw.replace("$long", &"x".repeat(40_000))),
-                    (Value::String(raw), Encoding::MessagePack) => Message::binary(raw.replace("$long", &"x".repeat(40_000)).into_bytes()),
+                    (Value::String(raw), Encoding::Json) => {
+                        Message::text(raw.replace("$long", &"x".repeat(40_000)))
+                    }
+                    (Value::String(raw), Encoding::MessagePack) => {
+                        Message::binary(raw.replace("$long", &"x".repeat(40_000)).into_bytes())
+                    }
                     (frame, encoding) => {
-                        let text = frame.to_string().replace("$agent", &agent).replace("$long", &"x".repeat(40_000));
+                        let text =
+                            frame.to_string().replace("$agent", &agent).replace("$long", &"x".repeat(40_000));
                         encode(encoding, &serde_json::from_str(&text).expect("still JSON"))
                     }
                 };

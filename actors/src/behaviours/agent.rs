@@ -37,23 +37,31 @@ impl Behaviour for Agent {
         let me = PersonId::new(cx.key());
         match event {
             AgentEvent::PlaceGranted { queue, conversation, offer, .. } => {
-                let granted = QueueCommand::Granted { conversation: *conversation, offer: offer.clone(), agent: me };
+                let granted =
+                    QueueCommand::Granted { conversation: *conversation, offer: offer.clone(), agent: me };
                 out.tell::<Queue>(queue, granted);
                 self.tell_queues(cx, out);
             }
             AgentEvent::PlaceDenied { queue, conversation, offer, .. } => {
-                let denied = QueueCommand::Denied { conversation: *conversation, offer: offer.clone(), agent: me };
+                let denied =
+                    QueueCommand::Denied { conversation: *conversation, offer: offer.clone(), agent: me };
                 out.tell::<Queue>(queue, denied);
             }
             AgentEvent::Left { lost, .. } => {
                 for (conversation, offer) in lost {
-                    out.tell::<Conversation>(conversation, domain::Command::AgentGone { agent: me.clone(), offer: offer.clone() });
+                    out.tell::<Conversation>(
+                        conversation,
+                        domain::Command::AgentGone { agent: me.clone(), offer: offer.clone() },
+                    );
                 }
                 self.tell_queues(cx, out);
             }
             AgentEvent::Doubted { places, .. } => {
                 for (conversation, offer) in places {
-                    out.tell::<Conversation>(conversation, domain::Command::CheckPlace { agent: me.clone(), offer: offer.clone() });
+                    out.tell::<Conversation>(
+                        conversation,
+                        domain::Command::CheckPlace { agent: me.clone(), offer: offer.clone() },
+                    );
                 }
             }
             AgentEvent::PresenceSet { .. } | AgentEvent::PlaceReleased { .. } => self.tell_queues(cx, out),
@@ -80,7 +88,11 @@ impl Agent {
         let me = PersonId::new(cx.key());
         let Some(setting) = cx.tenant.agent(&me) else { return };
         for queue in &setting.queues {
-            let seen = QueueCommand::AgentSeen { agent: me.clone(), free: self.0.free(), idle_since: self.0.idle_since() };
+            let seen = QueueCommand::AgentSeen {
+                agent: me.clone(),
+                free: self.0.free(),
+                idle_since: self.0.idle_since(),
+            };
             out.tell::<Queue>(queue, seen);
         }
     }

@@ -83,21 +83,32 @@ impl Behaviour for Bot {
 
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::Replied { seq, .. } | Event::HandedOver { seq, .. } => (self.heard, self.misses) = (*seq, 0),
+            Event::Replied { seq, .. } | Event::HandedOver { seq, .. } => {
+                (self.heard, self.misses) = (*seq, 0)
+            }
             Event::NotUnderstood { seq, .. } => (self.heard, self.misses) = (*seq, self.misses + 1),
         }
     }
 
     fn react(&self, cx: &Context<'_>, event: &Event, out: &mut Outbox) {
-        let (Some(setting), Ok(conversation)) = (&cx.tenant.bot, cx.key().parse::<ConversationId>()) else { return };
-        let author = Author { kind: AuthorKind::Bot, id: PersonId::new(setting.id.shared()), name: setting.name.clone() };
+        let (Some(setting), Ok(conversation)) = (&cx.tenant.bot, cx.key().parse::<ConversationId>()) else {
+            return;
+        };
+        let author = Author {
+            kind: AuthorKind::Bot,
+            id: PersonId::new(setting.id.shared()),
+            name: setting.name.clone(),
+        };
         match event {
             Event::Replied { content, .. } | Event::NotUnderstood { content, .. } => {
                 say(conversation, author, content, out);
             }
             Event::HandedOver { reason, content, .. } => {
                 say(conversation, author.clone(), content, out);
-                out.tell::<Conversation>(&conversation, domain::Command::AskHuman { by: author, reason: *reason });
+                out.tell::<Conversation>(
+                    &conversation,
+                    domain::Command::AskHuman { by: author, reason: *reason },
+                );
             }
         }
     }
@@ -113,17 +124,27 @@ impl Bot {
         let in_chinese = language(text) == Language::Chinese;
         let words = |zh: &str, en: &str| Content::text(if in_chinese { zh } else { en });
         match judge(&setting.index, text, &setting.thresholds) {
-            Outcome::Answer { entry, .. } => {
-                Event::Replied { seq, entries: vec![entry.id.clone()], content: Content::text(entry.answer.clone()) }
-            }
+            Outcome::Answer { entry, .. } => Event::Replied {
+                seq,
+                entries: vec![entry.id.clone()],
+                content: Content::text(entry.answer.clone()),
+            },
             Outcome::Clarify { entries } => clarify(seq, &entries, in_chinese),
-            Outcome::SmallTalk { reply, .. } => Event::Replied { seq, entries: Vec::new(), content: Content::text(reply) },
+            Outcome::SmallTalk { reply, .. } => {
+                Event::Replied { seq, entries: Vec::new(), content: Content::text(reply) }
+            }
             Outcome::HandOver { reason: Reason::AskedForHuman } => {
-                let content = words("好的，正在为您转接人工客服，请稍候。", "Of course. I am passing you to a colleague, one moment please.");
+                let content = words(
+                    "好的，正在为您转接人工客服，请稍候。",
+                    "Of course. I am passing you to a colleague, one moment please.",
+                );
                 Event::HandedOver { seq, reason: QueueReason::Asked, content }
             }
             Outcome::HandOver { .. } if self.misses + 1 >= MISSES_MAX => {
-                let content = words("这个问题我还答不上来，正在为您转接人工客服。", "I cannot answer this one; I am passing you to a colleague.");
+                let content = words(
+                    "这个问题我还答不上来，正在为您转接人工客服。",
+                    "I cannot answer this one; I am passing you to a colleague.",
+                );
                 Event::HandedOver { seq, reason: QueueReason::NoAnswer, content }
             }
             Outcome::HandOver { .. } => {
@@ -142,7 +163,11 @@ fn clarify(seq: u64, hits: &[Hit<'_>], in_chinese: bool) -> Event {
     let entries: Vec<_> = hits.iter().map(|hit| hit.entry).collect();
     let options: Vec<Choice> = entries
         .iter()
-        .map(|entry| Choice { id: entry.id.clone(), label: entry.question.clone(), value: Some(entry.question.clone()) })
+        .map(|entry| Choice {
+            id: entry.id.clone(),
+            label: entry.question.clone(),
+            value: Some(entry.question.clone()),
+        })
         .collect();
     let listed: Vec<&str> = options.iter().map(|option| option.label.as_str()).collect();
     let alt = format!("{text} {}", listed.join(" / "));

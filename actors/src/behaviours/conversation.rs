@@ -36,9 +36,16 @@ impl Behaviour for Conversation {
         let Ok(id) = cx.key().parse::<ConversationId>() else { return };
         match event {
             Event::Said(said) => self.tell_bot(id, cx.seq, said, out),
-            Event::Queued { wait, .. } => out.tell::<Queue>(&wait.queue, QueueCommand::Enqueue { conversation: id, wait: wait.clone() }),
+            Event::Queued { wait, .. } => {
+                out.tell::<Queue>(&wait.queue, QueueCommand::Enqueue { conversation: id, wait: wait.clone() })
+            }
             Event::OfferEnded { queue, offer, agent, why, .. } => {
-                let returned = QueueCommand::Returned { conversation: id, offer: offer.clone(), agent: agent.clone(), why: *why };
+                let returned = QueueCommand::Returned {
+                    conversation: id,
+                    offer: offer.clone(),
+                    agent: agent.clone(),
+                    why: *why,
+                };
                 out.tell::<Queue>(queue, returned);
                 out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
             }
@@ -48,7 +55,10 @@ impl Behaviour for Conversation {
             }
             Event::Assigned { agent, offer, queue, .. } => {
                 out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
-                out.tell::<Agent>(&agent.id, AgentCommand::Confirm { conversation: id, offer: offer.clone() });
+                out.tell::<Agent>(
+                    &agent.id,
+                    AgentCommand::Confirm { conversation: id, offer: offer.clone() },
+                );
             }
             Event::PlaceChecked { agent, offer, held, .. } => {
                 let (conversation, offer) = (id, offer.clone());
@@ -63,11 +73,16 @@ impl Behaviour for Conversation {
             Event::Closed { held, at, .. } => self.tell_closed(id, held, *at, out),
             Event::Forwarded(said) => {
                 if let Some(opening) = self.0.opening() {
-                    let carry = session::Command::Carry { channel: opening.channel.clone(), conversation: id, said: said.clone() };
+                    let carry = session::Command::Carry {
+                        channel: opening.channel.clone(),
+                        conversation: id,
+                        said: said.clone(),
+                    };
                     out.tell::<Session>(&opening.visitor.id, carry);
                 }
             }
-            Event::Opened(_) | Event::Offered { .. } | Event::OfferVoided { .. } | Event::Reopened { .. } => {}
+            Event::Opened(_) | Event::Offered { .. } | Event::OfferVoided { .. } | Event::Reopened { .. } => {
+            }
         }
     }
 
@@ -86,9 +101,11 @@ impl Behaviour for Conversation {
         let (queue, offer, closed) = match self.0.phase() {
             Phase::Unopened | Phase::Bot => (None, Value::Null, None),
             Phase::Queued(wait) => (Some(&wait.queue), Value::Null, None),
-            Phase::Offered(wait, offer) => {
-                (Some(&wait.queue), json!({ "offer": offer.id, "agent": offer.agent.id, "expires_ts": offer.expires }), None)
-            }
+            Phase::Offered(wait, offer) => (
+                Some(&wait.queue),
+                json!({ "offer": offer.id, "agent": offer.agent.id, "expires_ts": offer.expires }),
+                None,
+            ),
             Phase::Assigned { queue, .. } => (Some(queue), Value::Null, None),
             Phase::Closed { at } => (None, Value::Null, Some(at)),
         };
@@ -141,14 +158,34 @@ impl Conversation {
     }
 
     /// A conversation that still waits is to be offered again; one that does not is to leave the queue.
-    fn tell_rejected(&self, id: ConversationId, queue: &QueueId, offer: &OfferId, agent: &PersonId, out: &mut Outbox) {
+    fn tell_rejected(
+        &self,
+        id: ConversationId,
+        queue: &QueueId,
+        offer: &OfferId,
+        agent: &PersonId,
+        out: &mut Outbox,
+    ) {
         let why = OfferEnd::AgentGone;
         match self.0.phase() {
             Phase::Queued(wait) if wait.queue == *queue => {
-                out.tell::<Queue>(queue, QueueCommand::Returned { conversation: id, offer: offer.clone(), agent: agent.clone(), why });
+                out.tell::<Queue>(
+                    queue,
+                    QueueCommand::Returned {
+                        conversation: id,
+                        offer: offer.clone(),
+                        agent: agent.clone(),
+                        why,
+                    },
+                );
             }
             Phase::Offered(wait, _) if wait.queue == *queue => {}
-            Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Offered(..) | Phase::Assigned { .. } | Phase::Closed { .. } => {
+            Phase::Unopened
+            | Phase::Bot
+            | Phase::Queued(_)
+            | Phase::Offered(..)
+            | Phase::Assigned { .. }
+            | Phase::Closed { .. } => {
                 out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
             }
         }

@@ -33,18 +33,28 @@ impl Behaviour for Queue {
         let queue = QueueId::new(cx.key());
         match event {
             QueueEvent::PlaceAsked(PlaceAsk { conversation, agent, offer }) => {
-                out.tell::<Agent>(agent, AgentCommand::AskPlace { queue, conversation: *conversation, offer: offer.clone() });
+                out.tell::<Agent>(
+                    agent,
+                    AgentCommand::AskPlace { queue, conversation: *conversation, offer: offer.clone() },
+                );
             }
             QueueEvent::OfferMade { conversation, offer, agent, expires } => {
-                let name = cx.tenant.agent(agent).map_or_else(|| agent.to_string(), |setting| setting.name.clone());
+                let name =
+                    cx.tenant.agent(agent).map_or_else(|| agent.to_string(), |setting| setting.name.clone());
                 let agent = Person { id: agent.clone(), name };
                 let offer = Offer { id: offer.clone(), agent, expires: *expires };
                 out.tell::<Conversation>(conversation, domain::Command::Offer { queue, offer });
             }
             QueueEvent::PlaceUnused { conversation, offer, agent } => {
-                out.tell::<Agent>(agent, AgentCommand::Release { conversation: *conversation, offer: offer.clone() });
+                out.tell::<Agent>(
+                    agent,
+                    AgentCommand::Release { conversation: *conversation, offer: offer.clone() },
+                );
             }
-            QueueEvent::Enqueued { .. } | QueueEvent::LeftQueue { .. } | QueueEvent::AgentNoted { .. } | QueueEvent::OfferFailed { .. } => {}
+            QueueEvent::Enqueued { .. }
+            | QueueEvent::LeftQueue { .. }
+            | QueueEvent::AgentNoted { .. }
+            | QueueEvent::OfferFailed { .. } => {}
         }
     }
 

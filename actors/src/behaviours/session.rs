@@ -130,7 +130,9 @@ impl Behaviour for Session {
 
     fn react(&self, _cx: &Context<'_>, event: &Event, out: &mut Outbox) {
         match event {
-            Event::Opened { conversation, opening } => out.tell::<Conversation>(conversation, domain::Command::Open(opening.clone())),
+            Event::Opened { conversation, opening } => {
+                out.tell::<Conversation>(conversation, domain::Command::Open(opening.clone()))
+            }
             Event::Carried { to, reopen, said, .. } => {
                 out.tell::<Conversation>(to, domain::Command::Carry { said: said.clone(), reopen: *reopen });
             }
@@ -149,17 +151,29 @@ impl Session {
             return Err(Refusal::duplicate(None));
         }
         if self.live.len() + self.last.len() >= 2 * CHANNELS_MAX && !self.last.contains_key(&channel) {
-            return Err(Refusal::new(Code::BadRequest, format!("one visitor has at most {CHANNELS_MAX} channels")));
+            return Err(Refusal::new(
+                Code::BadRequest,
+                format!("one visitor has at most {CHANNELS_MAX} channels"),
+            ));
         }
         Ok(vec![opened(cx, channel, language, name)])
     }
 
     /// The live conversation of the channel takes it; else the one that closed not long ago opens again; else the next opens.
-    fn carry(&self, cx: &Context<'_>, channel: String, conversation: ConversationId, said: Said) -> Vec<Event> {
+    fn carry(
+        &self,
+        cx: &Context<'_>,
+        channel: String,
+        conversation: ConversationId,
+        said: Said,
+    ) -> Vec<Event> {
         if let Some(to) = self.live.get(&channel) {
             return vec![Event::Carried { channel, to: *to, reopen: false, said }];
         }
-        let recent = self.last.get(&channel).filter(|(last, at)| *last == conversation && cx.now.ms_since(*at) <= REOPEN_MS);
+        let recent = self
+            .last
+            .get(&channel)
+            .filter(|(last, at)| *last == conversation && cx.now.ms_since(*at) <= REOPEN_MS);
         if let Some((to, _)) = recent {
             return vec![Event::Carried { channel, to: *to, reopen: true, said }];
         }
@@ -175,6 +189,7 @@ fn opened(cx: &Context<'_>, channel: String, language: String, name: String) -> 
     let conversation = ConversationId::new(cx.now, shard, cx.bits(0));
     let visitor = Person { id: PersonId::new(cx.key()), name };
     let bot = cx.tenant.bot.as_ref().map(|bot| bot.id.clone());
-    let opening = Opening { visitor, channel, language, queue: cx.tenant.default_queue().clone(), bot, at: cx.now };
+    let opening =
+        Opening { visitor, channel, language, queue: cx.tenant.default_queue().clone(), bot, at: cx.now };
     Event::Opened { conversation, opening }
 }

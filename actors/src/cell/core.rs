@@ -130,7 +130,11 @@ impl<B: Behaviour> Core<B> {
     #[must_use]
     pub fn new(setting: Setting) -> Self {
         let slot = |watching: &Watching| slot_address(&setting.address, watching.name);
-        let watched = setting.watchers.iter().map(|watching| Watched { watching, slot: slot(watching), fed: 0, stored: 0 }).collect();
+        let watched = setting
+            .watchers
+            .iter()
+            .map(|watching| Watched { watching, slot: slot(watching), fed: 0, stored: 0 })
+            .collect();
         Self {
             setting,
             stage: Stage::Loading,
@@ -163,7 +167,11 @@ impl<B: Behaviour> Core<B> {
 
     fn snapshot_key(&self) -> RowKey {
         let address = &self.setting.address;
-        RowKey { table: SNAPSHOTS, partition: format!("{}/{}", address.tenant, address.kind), key: address.key.to_string() }
+        RowKey {
+            table: SNAPSHOTS,
+            partition: format!("{}/{}", address.tenant, address.kind),
+            key: address.key.to_string(),
+        }
     }
 
     fn take(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
@@ -219,7 +227,9 @@ impl<B: Behaviour> Core<B> {
         self.announce(out);
         let (source, seq) = (&self.setting.address, self.head);
         let people = if seq == 0 { Vec::new() } else { self.state.audience() };
-        out.extend(people.into_iter().map(|person| Effect::Push(Push { person, source: source.clone(), seq, event: None, origin: None })));
+        out.extend(people.into_iter().map(|person| {
+            Effect::Push(Push { person, source: source.clone(), seq, event: None, origin: None })
+        }));
     }
 
     fn set_timer(&mut self, out: &mut Vec<Effect>) {
@@ -246,7 +256,9 @@ impl<B: Behaviour> Machine for Core<B> {
             (Stage::Loading | Stage::Resting, Input::Retire { .. }) => {}
             (Stage::Loading | Stage::Resting, input) => self.backlog.push_back(input),
             // Only commands fill a batch; all else never waits behind one.
-            (Stage::Ready, input @ (Input::Letter(_) | Input::Request(_))) if self.batch_full() => self.backlog.push_back(input),
+            (Stage::Ready, input @ (Input::Letter(_) | Input::Request(_))) if self.batch_full() => {
+                self.backlog.push_back(input)
+            }
             (Stage::Ready, input) => self.take(now, input, out),
         }
         self.drain(now, out);

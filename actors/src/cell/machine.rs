@@ -310,7 +310,11 @@ impl Asker {
 #[must_use]
 pub fn unknown_outcome() -> Refusal {
     use conversa_engine::refusal::Code;
-    Refusal::new(Code::Deadline, "no outcome in time: it may still have happened; repeat it with the same key").retry_after_ms(200)
+    Refusal::new(
+        Code::Deadline,
+        "no outcome in time: it may still have happened; repeat it with the same key",
+    )
+    .retry_after_ms(200)
 }
 
 /// An event on its way to the sockets of a person.

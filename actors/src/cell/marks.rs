@@ -72,7 +72,9 @@ impl Marks {
         let mut marks: Vec<_> = self
             .of
             .iter()
-            .map(|((kind, key), (id, last))| (*last, StoredMark { kind: kind.to_string(), key: key.to_string(), id: *id }))
+            .map(|((kind, key), (id, last))| {
+                (*last, StoredMark { kind: kind.to_string(), key: key.to_string(), id: *id })
+            })
             .collect();
         marks.sort_by_key(|(last, _)| *last);
         marks.into_iter().map(|(_, mark)| mark).collect()

@@ -55,7 +55,11 @@ impl Outgoing {
             Some(lane) => lane.letters.push_back(letter),
             None => {
                 out.push(Effect::Send(letter.clone()));
-                let lane = Lane { again: now.after_ms(AGAIN_MS_MIN), pause_ms: AGAIN_MS_MIN, letters: VecDeque::from([letter.clone()]) };
+                let lane = Lane {
+                    again: now.after_ms(AGAIN_MS_MIN),
+                    pause_ms: AGAIN_MS_MIN,
+                    letters: VecDeque::from([letter.clone()]),
+                };
                 self.lanes.insert(letter.to, lane);
             }
         }

@@ -21,7 +21,13 @@ pub enum Performed {
 
 impl Host {
     /// Performs one effect of the cell at `address`.
-    pub(crate) fn perform(self: &Arc<Self>, address: &Address, seat: &Seat, inbox: &Inbox, effect: Effect) -> Performed {
+    pub(crate) fn perform(
+        self: &Arc<Self>,
+        address: &Address,
+        seat: &Seat,
+        inbox: &Inbox,
+        effect: Effect,
+    ) -> Performed {
         match effect {
             Effect::Append(append) => {
                 self.meters.appends.add();
@@ -86,7 +92,9 @@ impl Host {
         tokio::spawn(async move {
             let loaded = match load {
                 Load::Row(key) => host.ports.rows.get(&key).await.map(Loaded::Row),
-                Load::Tail { after } => host.ports.journal.read(&address, after, TAIL_MAX).await.map(Loaded::Tail),
+                Load::Tail { after } => {
+                    host.ports.journal.read(&address, after, TAIL_MAX).await.map(Loaded::Tail)
+                }
                 Load::Scan { table, partition, after } => {
                     host.ports.rows.scan(table, &partition, &after, TAIL_MAX).await.map(Loaded::Scan)
                 }
@@ -98,7 +106,8 @@ impl Host {
     fn read(self: &Arc<Self>, seat: &Seat, inbox: &Inbox, conversation: Address, after: u64) {
         let (host, back) = (Arc::clone(self), back(seat, inbox));
         tokio::spawn(async move {
-            let entries: Result<_, StoreError> = host.ports.journal.read(&conversation, after, TAIL_MAX).await;
+            let entries: Result<_, StoreError> =
+                host.ports.journal.read(&conversation, after, TAIL_MAX).await;
             back(Input::Read { conversation, entries });
         });
     }

@@ -118,7 +118,13 @@ impl Roster {
     }
 
     /// Puts an input into a mailbox; `spawn` starts the cell when it is not awake.
-    pub(super) fn deliver(&self, to: &Address, input: Input, now: Time, spawn: impl Fn(Seat) -> Option<Inbox>) -> Result<(), Input> {
+    pub(super) fn deliver(
+        &self,
+        to: &Address,
+        input: Input,
+        now: Time,
+        spawn: impl Fn(Seat) -> Option<Inbox>,
+    ) -> Result<(), Input> {
         let mut stripe = self.stripe(to).lock();
         if !stripe.failures.is_empty()
             && let Some(failures) = stripe.failures.get(to)
@@ -177,7 +183,8 @@ impl Roster {
             stripe.awake.remove(address);
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        let failures = stripe.failures.entry(address.clone()).or_insert(Failures { count: 0, last: now, until: now });
+        let failures =
+            stripe.failures.entry(address.clone()).or_insert(Failures { count: 0, last: now, until: now });
         if now.ms_since(failures.last) > FORGIVEN_MS && failures.count < POISONED {
             failures.count = 0;
         }
@@ -195,7 +202,17 @@ impl Roster {
     /// Asks every cell to go to rest; gives how many are awake.
     pub(super) fn retire_all(&self, pressure: bool) -> usize {
         self.retire(|_| true, pressure);
-        self.stripes.iter().map(|stripe| stripe.lock().awake.keys().filter(|address| crate::registry::watcher(address.kind).is_none()).count()).sum()
+        self.stripes
+            .iter()
+            .map(|stripe| {
+                stripe
+                    .lock()
+                    .awake
+                    .keys()
+                    .filter(|address| crate::registry::watcher(address.kind).is_none())
+                    .count()
+            })
+            .sum()
     }
 
     /// Asks those cells to go to rest that `chosen` picks by when they last had something to do.
@@ -212,7 +229,16 @@ impl Roster {
 
     fn used_ms(&self) -> Vec<i64> {
         let stripes = self.stripes.iter();
-        stripes.flat_map(|stripe| stripe.lock().awake.values().map(|awake| awake.seat.0.used_ms.load(Ordering::Relaxed)).collect::<Vec<_>>()).collect()
+        stripes
+            .flat_map(|stripe| {
+                stripe
+                    .lock()
+                    .awake
+                    .values()
+                    .map(|awake| awake.seat.0.used_ms.load(Ordering::Relaxed))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 }
 

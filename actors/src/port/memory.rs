@@ -7,7 +7,10 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 
-use super::{APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Entry, Journal, Row, RowKey, Rows, StoreError};
+use super::{
+    APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Entry, Journal, Row, RowKey, Rows,
+    StoreError,
+};
 use crate::address::Address;
 
 /// Epoch and events of one log.
@@ -30,7 +33,9 @@ impl Memory {
     /// # Errors
     /// As [`Journal::append`], never `Unknown` or `Unavailable`.
     pub fn append_now(&self, append: &Append) -> Result<(), AppendError> {
-        if append.bodies.len() > APPEND_EVENTS_MAX || append.bodies.iter().any(|body| body.len() > BODY_BYTES_MAX) {
+        if append.bodies.len() > APPEND_EVENTS_MAX
+            || append.bodies.iter().any(|body| body.len() > BODY_BYTES_MAX)
+        {
             return Err(AppendError::TooLarge);
         }
         let mut logs = self.logs.lock();
@@ -41,7 +46,8 @@ impl Memory {
         let next = log.bodies.len() as u64 + 1;
         let before = usize::try_from(append.first.saturating_sub(1)).unwrap_or(usize::MAX);
         if append.first != next {
-            let same = log.bodies.get(before..before.saturating_add(append.bodies.len())) == Some(&append.bodies[..]);
+            let same = log.bodies.get(before..before.saturating_add(append.bodies.len()))
+                == Some(&append.bodies[..]);
             return if same { Ok(()) } else { Err(AppendError::Conflict { next }) };
         }
         log.epoch = append.epoch;
@@ -84,7 +90,13 @@ impl Memory {
 
     /// Rows of a partition, at once.
     #[must_use]
-    pub fn scan_now(&self, table: &'static str, partition: &str, after: &str, limit: usize) -> Vec<(String, Bytes)> {
+    pub fn scan_now(
+        &self,
+        table: &'static str,
+        partition: &str,
+        after: &str,
+        limit: usize,
+    ) -> Vec<(String, Bytes)> {
         let rows = self.rows.lock();
         let from = RowKey { table, partition: partition.to_owned(), key: after.to_owned() };
         rows.range(from..)
@@ -101,13 +113,20 @@ impl Journal for Memory {
         done(self.append_now(&append));
     }
 
-    fn read(&self, address: &Address, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+    fn read(
+        &self,
+        address: &Address,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         ready(Ok(self.read_now(address, after, limit))).boxed()
     }
 
     fn keys(&self, of: &Address, limit: usize) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
         let logs = self.logs.lock();
-        let same = logs.keys().filter(|address| address.tenant == of.tenant && address.kind == of.kind && address.key > of.key);
+        let same = logs
+            .keys()
+            .filter(|address| address.tenant == of.tenant && address.kind == of.kind && address.key > of.key);
         let keys = same.take(limit).map(|address| address.key.to_string()).collect();
         ready(Ok(keys)).boxed()
     }
@@ -123,7 +142,13 @@ impl Rows for Memory {
         ready(Ok(self.get_now(key))).boxed()
     }
 
-    fn scan(&self, table: &'static str, partition: &str, after: &str, limit: usize) -> BoxFuture<'_, Result<Vec<(String, Bytes)>, StoreError>> {
+    fn scan(
+        &self,
+        table: &'static str,
+        partition: &str,
+        after: &str,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(String, Bytes)>, StoreError>> {
         ready(Ok(self.scan_now(table, partition, after, limit))).boxed()
     }
 }

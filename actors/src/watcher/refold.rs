@@ -92,7 +92,9 @@ fn compare<W: Watcher>(found: &mut Refolded, stored: Option<&Bytes>, folded: Opt
         found.equal += 1;
         return;
     }
-    let cursor = |row: Option<&Bytes>| row.and_then(|row| decode::<Stored<W::Contribution>>(row).ok()).map_or(0, |stored| stored.cursor);
+    let cursor = |row: Option<&Bytes>| {
+        row.and_then(|row| decode::<Stored<W::Contribution>>(row).ok()).map_or(0, |stored| stored.cursor)
+    };
     if cursor(stored) < cursor(folded) {
         found.behind += 1;
     } else {
@@ -107,8 +109,9 @@ async fn fold<W: Watcher>(refold: &Refold, conversation: &Address) -> Result<Opt
     loop {
         let entries = refold.journal.read(conversation, after, PAGE).await?;
         for entry in &entries {
-            let envelope: Envelope<Event> =
-                unseal(&entry.body).map_err(|error| StoreError(format!("event {} of {conversation} cannot be read: {error}", entry.seq)))?;
+            let envelope: Envelope<Event> = unseal(&entry.body).map_err(|error| {
+                StoreError(format!("event {} of {conversation} cannot be read: {error}", entry.seq))
+            })?;
             if W::interest(&envelope.body) {
                 stored.cursor = entry.seq;
                 W::hear(&mut stored.contribution, &refold.tenant, entry.seq, &envelope.body);

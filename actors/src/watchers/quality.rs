@@ -102,8 +102,11 @@ impl Inspected {
 
 /// A verdict as boards show it: its evidence names messages by their offset.
 fn item(item: &Item) -> Value {
-    let evidence: Vec<Value> =
-        item.evidence.iter().map(|evidence| json!({ "o": evidence.seq, "ts": evidence.ts, "text": evidence.text })).collect();
+    let evidence: Vec<Value> = item
+        .evidence
+        .iter()
+        .map(|evidence| json!({ "o": evidence.seq, "ts": evidence.ts, "text": evidence.text }))
+        .collect();
     json!({
         "rule": item.rule, "title": item.title, "section": item.section, "points": item.points, "max": item.max,
         "verdict": item.verdict, "evidence": evidence,
@@ -115,7 +118,11 @@ fn what(event: &Event) -> Option<What<'_>> {
     match event {
         Event::Opened(opening) => Some(What::Opened { channel: &opening.channel }),
         // What the system says by itself is nobody's service.
-        Event::Said(said) if said.visibility == Visibility::Public && said.author.kind != AuthorKind::System => Some(said_to_quality(said)),
+        Event::Said(said)
+            if said.visibility == Visibility::Public && said.author.kind != AuthorKind::System =>
+        {
+            Some(said_to_quality(said))
+        }
         Event::Queued { .. } => Some(What::Queued),
         Event::Assigned { .. } => Some(What::Assigned),
         Event::Closed { .. } => Some(What::Closed),

@@ -42,7 +42,11 @@ impl Watcher for Summary {
 
     fn interest(event: &Event) -> bool {
         match event {
-            Event::Said(_) | Event::Forwarded(_) | Event::PlaceChecked { .. } | Event::OfferRejected { .. } | Event::OfferVoided { .. } => false,
+            Event::Said(_)
+            | Event::Forwarded(_)
+            | Event::PlaceChecked { .. }
+            | Event::OfferRejected { .. }
+            | Event::OfferVoided { .. } => false,
             Event::Opened(_)
             | Event::Queued { .. }
             | Event::Offered { .. }
@@ -80,7 +84,11 @@ impl Watcher for Summary {
                 line.closed = None;
                 "bot"
             }
-            Event::Said(_) | Event::Forwarded(_) | Event::PlaceChecked { .. } | Event::OfferRejected { .. } | Event::OfferVoided { .. } => return,
+            Event::Said(_)
+            | Event::Forwarded(_)
+            | Event::PlaceChecked { .. }
+            | Event::OfferRejected { .. }
+            | Event::OfferVoided { .. } => return,
         };
         line.phase = Some(phase.to_owned());
     }

@@ -61,10 +61,21 @@ pub(super) struct Heads {
 impl Heads {
     /// Reads what the index does not hold yet.
     pub(super) fn open(connection: &Connection, recent: std::sync::Arc<Recent>) -> rusqlite::Result<Self> {
-        let indexed: i64 = connection.query_row("SELECT coalesce(max(upto), 0) FROM indexed", [], |row| row.get(0))?;
-        let mut statement = connection.prepare("SELECT stream, seq, id FROM event WHERE id > ?1 ORDER BY id")?;
-        let rows = statement.query_map([indexed], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs(), row.get(2)?)))?;
-        let mut heads = Self { known: HashMap::new(), undo: Vec::new(), fresh: Vec::new(), next_event: indexed + 1, recent, recent_count: 0 };
+        let indexed: i64 =
+            connection.query_row("SELECT coalesce(max(upto), 0) FROM indexed", [], |row| row.get(0))?;
+        let mut statement =
+            connection.prepare("SELECT stream, seq, id FROM event WHERE id > ?1 ORDER BY id")?;
+        let rows = statement.query_map([indexed], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs(), row.get(2)?))
+        })?;
+        let mut heads = Self {
+            known: HashMap::new(),
+            undo: Vec::new(),
+            fresh: Vec::new(),
+            next_event: indexed + 1,
+            recent,
+            recent_count: 0,
+        };
         for row in rows {
             let (stream, seq, id) = row?;
             heads.fresh.push((stream, seq, id));
@@ -87,7 +98,8 @@ impl Heads {
         let head = match stream_of(connection, of)? {
             Some(stream) => self.find(connection, stream)?,
             None => {
-                let mut insert = connection.prepare_cached("INSERT INTO stream(tenant, kind, key) VALUES(?1, ?2, ?3)")?;
+                let mut insert =
+                    connection.prepare_cached("INSERT INTO stream(tenant, kind, key) VALUES(?1, ?2, ?3)")?;
                 let stream = insert.insert(params![of.tenant.as_str(), of.kind, &*of.key])?;
                 Head { stream, epoch: 0, seq: 0 }
             }
@@ -100,8 +112,11 @@ impl Heads {
         let place = match self.recent.last(stream) {
             Some(place) => Some(place),
             None => {
-                let mut last = connection.prepare_cached("SELECT seq, event FROM place WHERE stream = ?1 ORDER BY seq DESC LIMIT 1")?;
-                last.query_row([stream], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))).optional()?
+                let mut last = connection.prepare_cached(
+                    "SELECT seq, event FROM place WHERE stream = ?1 ORDER BY seq DESC LIMIT 1",
+                )?;
+                last.query_row([stream], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?)))
+                    .optional()?
             }
         };
         let Some((seq, event)) = place else { return Ok(Head { stream, epoch: 0, seq: 0 }) };
@@ -162,12 +177,16 @@ impl Heads {
         }
         let mut entries: Vec<(i64, u64, i64)> = {
             let places = self.recent.places.read();
-            places.iter().flat_map(|(stream, of)| of.iter().map(|(seq, event)| (*stream, *seq, *event))).collect()
+            places
+                .iter()
+                .flat_map(|(stream, of)| of.iter().map(|(seq, event)| (*stream, *seq, *event)))
+                .collect()
         };
         entries.sort_unstable();
         let transaction = connection.transaction()?;
         {
-            let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO place(stream, seq, event) VALUES(?1, ?2, ?3)")?;
+            let mut insert = transaction
+                .prepare_cached("INSERT OR REPLACE INTO place(stream, seq, event) VALUES(?1, ?2, ?3)")?;
             for (stream, seq, event) in &entries {
                 insert.execute(params![stream, i64::try_from(*seq).unwrap_or(i64::MAX), event])?;
             }
@@ -183,6 +202,7 @@ impl Heads {
 
 /// The number of a log.
 pub(super) fn stream_of(connection: &Connection, of: &Address) -> rusqlite::Result<Option<i64>> {
-    let mut find = connection.prepare_cached("SELECT id FROM stream WHERE tenant = ?1 AND kind = ?2 AND key = ?3")?;
+    let mut find =
+        connection.prepare_cached("SELECT id FROM stream WHERE tenant = ?1 AND kind = ?2 AND key = ?3")?;
     find.query_row(params![of.tenant.as_str(), of.kind, &*of.key], |row| row.get(0)).optional()
 }

@@ -21,7 +21,10 @@ impl Pool {
     }
 
     /// Runs `read` on the next connection that is free; called from a thread that may block.
-    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    pub(super) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
         let mut idle = self.idle.lock();
         let connection = loop {
             match idle.pop() {
@@ -37,7 +40,13 @@ impl Pool {
     }
 }
 
-pub(super) fn events(connection: &Connection, recent: &Recent, of: &Address, after: u64, limit: usize) -> rusqlite::Result<Vec<Entry>> {
+pub(super) fn events(
+    connection: &Connection,
+    recent: &Recent,
+    of: &Address,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
     let Some(stream) = stream_of(connection, of)? else { return Ok(Vec::new()) };
     // The recent places first: what is entered into the index meanwhile is found in both, and taken once.
     let newest = recent.after(stream, after, limit);
@@ -68,19 +77,28 @@ fn indexed(connection: &Connection, stream: i64, after: u64, limit: usize) -> ru
 
 /// Keys of logs that hold something: a log is made in the transaction of its first event.
 pub(super) fn keys(connection: &Connection, of: &Address, limit: usize) -> rusqlite::Result<Vec<String>> {
-    let mut statement =
-        connection.prepare_cached("SELECT key FROM stream WHERE tenant = ?1 AND kind = ?2 AND key > ?3 ORDER BY key LIMIT ?4")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT key FROM stream WHERE tenant = ?1 AND kind = ?2 AND key > ?3 ORDER BY key LIMIT ?4",
+    )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     statement.query_map(params![of.tenant.as_str(), of.kind, &*of.key, limit], |row| row.get(0))?.collect()
 }
 
 pub(super) fn row(connection: &Connection, key: &RowKey) -> rusqlite::Result<Option<Bytes>> {
-    let mut statement = connection.prepare_cached("SELECT value FROM row WHERE tab = ?1 AND part = ?2 AND key = ?3")?;
-    let value: Option<Option<Vec<u8>>> = statement.query_row(params![key.table, key.partition, key.key], |row| row.get(0)).optional()?;
+    let mut statement =
+        connection.prepare_cached("SELECT value FROM row WHERE tab = ?1 AND part = ?2 AND key = ?3")?;
+    let value: Option<Option<Vec<u8>>> =
+        statement.query_row(params![key.table, key.partition, key.key], |row| row.get(0)).optional()?;
     Ok(value.flatten().map(Bytes::from))
 }
 
-pub(super) fn rows(connection: &Connection, table: &str, partition: &str, after: &str, limit: usize) -> rusqlite::Result<Vec<(String, Bytes)>> {
+pub(super) fn rows(
+    connection: &Connection,
+    table: &str,
+    partition: &str,
+    after: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<(String, Bytes)>> {
     let mut statement = connection.prepare_cached(
         "SELECT key, value FROM row WHERE tab = ?1 AND part = ?2 AND key > ?3 AND value IS NOT NULL ORDER BY key LIMIT ?4",
     )?;

@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use conversa_actors::port::{APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Row, RowKey, StoreError};
+use conversa_actors::port::{
+    APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Row, RowKey, StoreError,
+};
 use rusqlite::{Connection, params};
 
 use super::State;
@@ -89,7 +91,9 @@ fn commit(connection: &mut Connection, heads: &mut Heads, jobs: impl Iterator<It
             (Told::Append(done, result), Ok(())) => done(result),
             (Told::Put(done), Ok(())) => done(Ok(())),
             // A transaction that failed before its commit was never written; whether a failed commit was is not known.
-            (Told::Append(done, _), Err((error, false))) => done(Err(AppendError::Unavailable(error.to_string()))),
+            (Told::Append(done, _), Err((error, false))) => {
+                done(Err(AppendError::Unavailable(error.to_string())))
+            }
             (Told::Append(done, _), Err((error, true))) => done(Err(AppendError::Unknown(error.to_string()))),
             (Told::Put(done), Err((error, _))) => done(Err(StoreError(error.to_string()))),
         }
@@ -99,7 +103,12 @@ fn commit(connection: &mut Connection, heads: &mut Heads, jobs: impl Iterator<It
 /// The error, and whether it came from the commit itself.
 type Failed = (rusqlite::Error, bool);
 
-fn write_all(connection: &mut Connection, heads: &mut Heads, jobs: impl Iterator<Item = Job>, told: &mut Vec<Told>) -> Result<(), Failed> {
+fn write_all(
+    connection: &mut Connection,
+    heads: &mut Heads,
+    jobs: impl Iterator<Item = Job>,
+    told: &mut Vec<Told>,
+) -> Result<(), Failed> {
     let jobs: Vec<Job> = jobs.collect();
     let mut failed = None;
     let transaction = match connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
@@ -138,11 +147,17 @@ fn write_all(connection: &mut Connection, heads: &mut Heads, jobs: impl Iterator
 /// fsync it may be whole, and a crash now would bring it back.
 fn never_written(error: &rusqlite::Error) -> bool {
     const WRITE_FAILED: i32 = 778; // SQLITE_IOERR_WRITE
-    error.sqlite_error().is_some_and(|error| error.code == rusqlite::ErrorCode::DiskFull || error.extended_code == WRITE_FAILED)
+    error.sqlite_error().is_some_and(|error| {
+        error.code == rusqlite::ErrorCode::DiskFull || error.extended_code == WRITE_FAILED
+    })
 }
 
 /// The inner result is the append's own: a conflict of one does not undo the others.
-fn write_one(connection: &Connection, heads: &mut Heads, job: &Job) -> rusqlite::Result<Result<(), AppendError>> {
+fn write_one(
+    connection: &Connection,
+    heads: &mut Heads,
+    job: &Job,
+) -> rusqlite::Result<Result<(), AppendError>> {
     match job {
         Job::Append(append, _) => write_events(connection, heads, append),
         Job::Put(rows, _) => {
@@ -154,8 +169,13 @@ fn write_one(connection: &Connection, heads: &mut Heads, job: &Job) -> rusqlite:
     }
 }
 
-fn write_events(connection: &Connection, heads: &mut Heads, append: &Append) -> rusqlite::Result<Result<(), AppendError>> {
-    if append.bodies.len() > APPEND_EVENTS_MAX || append.bodies.iter().any(|body| body.len() > BODY_BYTES_MAX) {
+fn write_events(
+    connection: &Connection,
+    heads: &mut Heads,
+    append: &Append,
+) -> rusqlite::Result<Result<(), AppendError>> {
+    if append.bodies.len() > APPEND_EVENTS_MAX || append.bodies.iter().any(|body| body.len() > BODY_BYTES_MAX)
+    {
         return Ok(Err(AppendError::TooLarge));
     }
     if append.bodies.is_empty() {
@@ -168,7 +188,8 @@ fn write_events(connection: &Connection, heads: &mut Heads, append: &Append) -> 
     if append.first != head.seq + 1 {
         return written_before(connection, heads, append, head.seq);
     }
-    let mut insert = connection.prepare_cached("INSERT INTO event(id, stream, seq, epoch, body) VALUES(?1, ?2, ?3, ?4, ?5)")?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO event(id, stream, seq, epoch, body) VALUES(?1, ?2, ?3, ?4, ?5)")?;
     for (body, seq) in append.bodies.iter().zip(append.first..) {
         let event = heads.next(head.stream, seq);
         insert.execute(params![event, head.stream, signed(seq), signed(append.epoch), &**body])?;
@@ -179,10 +200,17 @@ fn write_events(connection: &Connection, heads: &mut Heads, append: &Append) -> 
 }
 
 /// The same append written before is written once: it succeeds again.
-fn written_before(connection: &Connection, heads: &Heads, append: &Append, head: u64) -> rusqlite::Result<Result<(), AppendError>> {
+fn written_before(
+    connection: &Connection,
+    heads: &Heads,
+    append: &Append,
+    head: u64,
+) -> rusqlite::Result<Result<(), AppendError>> {
     let before = append.first.saturating_sub(1);
-    let entries = super::read::events(connection, heads.recent(), &append.address, before, append.bodies.len())?;
-    let same = entries.len() == append.bodies.len() && entries.iter().zip(&append.bodies).all(|(entry, body)| entry.body == *body);
+    let entries =
+        super::read::events(connection, heads.recent(), &append.address, before, append.bodies.len())?;
+    let same = entries.len() == append.bodies.len()
+        && entries.iter().zip(&append.bodies).all(|(entry, body)| entry.body == *body);
     Ok(if same && append.first > 0 { Ok(()) } else { Err(AppendError::Conflict { next: head + 1 }) })
 }
 

@@ -1,6 +1,9 @@
 //! Taking an event in: the same in life and in replay. Judges nothing.
 
-use super::{AuthorKind, Conversation, Event, Offer, Person, Phase, RECENT_MAX, Recent, Said, VOID_MAX, Visibility, Wait};
+use super::{
+    AuthorKind, Conversation, Event, Offer, Person, Phase, RECENT_MAX, Recent, Said, VOID_MAX, Visibility,
+    Wait,
+};
 use crate::ids::{OfferId, QueueId};
 
 impl Conversation {

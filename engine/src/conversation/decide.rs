@@ -2,7 +2,8 @@
 
 use super::seen::ClientKey;
 use super::{
-    Author, AuthorKind, Closer, Command, Conversation, Event, Held, Offer, OfferEnd, Opening, Phase, QueueReason, Said, Say, Visibility, Wait,
+    Author, AuthorKind, Closer, Command, Conversation, Event, Held, Offer, OfferEnd, Opening, Phase,
+    QueueReason, Said, Say, Visibility, Wait,
 };
 use crate::content::Content;
 use crate::ids::{OfferId, PersonId, QueueId};
@@ -21,8 +22,12 @@ impl Conversation {
             Command::AskHuman { by, reason } => self.ask_human(now, &by, reason),
             Command::Offer { queue, offer } => Ok(self.offer(now, queue, offer)),
             Command::Accept { agent, offer } => self.accept(now, &agent, &offer),
-            Command::Decline { agent, offer } => self.end_offer(now, &offer, Some(&agent), OfferEnd::Declined),
-            Command::Expire { offer } => Ok(self.end_offer(now, &offer, None, OfferEnd::TimedOut).unwrap_or_default()),
+            Command::Decline { agent, offer } => {
+                self.end_offer(now, &offer, Some(&agent), OfferEnd::Declined)
+            }
+            Command::Expire { offer } => {
+                Ok(self.end_offer(now, &offer, None, OfferEnd::TimedOut).unwrap_or_default())
+            }
             Command::AgentGone { agent, offer } => Ok(self.agent_gone(now, &agent, &offer)),
             Command::CheckPlace { agent, offer } => {
                 let held = self.holds(&agent, &offer);
@@ -57,10 +62,18 @@ impl Conversation {
         say.content.check()?;
         // Stars are the answer to "how did we do": they belong to the closed conversation and open nothing.
         let late = matches!(self.phase, Phase::Closed { .. }) && !rates(&say.content);
-        let said = Said { author: say.author, key: say.key, content: say.content, visibility: say.visibility, at: now };
+        let said = Said {
+            author: say.author,
+            key: say.key,
+            content: say.content,
+            visibility: say.visibility,
+            at: now,
+        };
         Ok(vec![match (late, said.author.kind) {
             (true, AuthorKind::Visitor) => Event::Forwarded(said),
-            (true, AuthorKind::Agent | AuthorKind::Bot | AuthorKind::System) | (false, _) => Event::Said(said),
+            (true, AuthorKind::Agent | AuthorKind::Bot | AuthorKind::System) | (false, _) => {
+                Event::Said(said)
+            }
         }])
     }
 
@@ -81,7 +94,9 @@ impl Conversation {
 
     fn offer(&self, now: Time, queue: QueueId, offer: Offer) -> Vec<Event> {
         match &self.phase {
-            Phase::Queued(wait) if wait.queue == queue && !self.void.contains(&offer.id) => vec![Event::Offered { queue, offer, at: now }],
+            Phase::Queued(wait) if wait.queue == queue && !self.void.contains(&offer.id) => {
+                vec![Event::Offered { queue, offer, at: now }]
+            }
             // The very offer that stands, told again: nothing to do.
             Phase::Offered(_, standing) if standing.id == offer.id => Vec::new(),
             Phase::Assigned { offer: standing, .. } if *standing == offer.id => Vec::new(),
@@ -105,17 +120,29 @@ impl Conversation {
                 let (agent, queue) = (standing.agent.clone(), wait.queue.clone());
                 Ok(vec![Event::Assigned { agent, offer: offer.clone(), queue, at: now }])
             }
-            Phase::Assigned { offer: held, agent: holder, .. } if *held == *offer && holder.id == *agent => Err(Refusal::duplicate(None)),
-            Phase::Offered(..) | Phase::Assigned { .. } => Err(Refusal::new(Code::AlreadyTaken, "another agent has this conversation now")),
+            Phase::Assigned { offer: held, agent: holder, .. } if *held == *offer && holder.id == *agent => {
+                Err(Refusal::duplicate(None))
+            }
+            Phase::Offered(..) | Phase::Assigned { .. } => {
+                Err(Refusal::new(Code::AlreadyTaken, "another agent has this conversation now"))
+            }
             Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Closed { .. } => {
                 Err(Refusal::new(Code::Gone, "the offer does not stand any more: wait for the next one"))
             }
         }
     }
 
-    fn end_offer(&self, now: Time, offer: &OfferId, agent: Option<&PersonId>, why: OfferEnd) -> Decision<Event> {
+    fn end_offer(
+        &self,
+        now: Time,
+        offer: &OfferId,
+        agent: Option<&PersonId>,
+        why: OfferEnd,
+    ) -> Decision<Event> {
         match &self.phase {
-            Phase::Offered(wait, standing) if standing.id == *offer && agent.is_none_or(|agent| *agent == standing.agent.id) => {
+            Phase::Offered(wait, standing)
+                if standing.id == *offer && agent.is_none_or(|agent| *agent == standing.agent.id) =>
+            {
                 let (queue, agent) = (wait.queue.clone(), standing.agent.id.clone());
                 Ok(vec![Event::OfferEnded { queue, offer: offer.clone(), agent, why, at: now }])
             }
@@ -133,7 +160,9 @@ impl Conversation {
             Phase::Offered(_, standing) if standing.id == *offer => {
                 self.end_offer(now, offer, Some(agent), OfferEnd::AgentGone).unwrap_or_default()
             }
-            Phase::Assigned { offer: held, agent: holder, queue } if *held == *offer && holder.id == *agent => {
+            Phase::Assigned { offer: held, agent: holder, queue }
+                if *held == *offer && holder.id == *agent =>
+            {
                 let wait = Wait { queue: queue.clone(), since: now, priority: 1 };
                 vec![queued(now, wait, QueueReason::AgentGone)]
             }
@@ -165,15 +194,20 @@ impl Conversation {
             Phase::Closed { .. } => return Err(Refusal::duplicate(None)),
             Phase::Bot => Held::default(),
             Phase::Queued(wait) => Held { queue: Some(wait.queue.clone()), place: None },
-            Phase::Offered(wait, offer) => {
-                Held { queue: Some(wait.queue.clone()), place: Some((offer.agent.id.clone(), offer.id.clone())) }
+            Phase::Offered(wait, offer) => Held {
+                queue: Some(wait.queue.clone()),
+                place: Some((offer.agent.id.clone(), offer.id.clone())),
+            },
+            Phase::Assigned { agent, offer, .. } => {
+                Held { queue: None, place: Some((agent.id.clone(), offer.clone())) }
             }
-            Phase::Assigned { agent, offer, .. } => Held { queue: None, place: Some((agent.id.clone(), offer.clone())) },
         };
         let entitled = match by {
             Closer::System => true,
             Closer::Visitor => person == Some(&opening.visitor.id),
-            Closer::Agent => matches!(&self.phase, Phase::Assigned { agent, .. } if person == Some(&agent.id)),
+            Closer::Agent => {
+                matches!(&self.phase, Phase::Assigned { agent, .. } if person == Some(&agent.id))
+            }
         };
         match (entitled, by) {
             (true, _) => Ok(vec![Event::Closed { by, reason, held, at: now }]),
@@ -185,18 +219,29 @@ impl Conversation {
     fn carry(&self, now: Time, said: Said, reopen: bool) -> Vec<Event> {
         let Some(opening) = &self.opening else { return Vec::new() };
         // The message was accepted where it came first; its key means nothing in another conversation.
-        let known = |key: &ClientKey| self.seen.judge(&said.author, key, &said.content).is_err_and(|refusal| refusal.code == Code::Duplicate);
+        let known = |key: &ClientKey| {
+            self.seen
+                .judge(&said.author, key, &said.content)
+                .is_err_and(|refusal| refusal.code == Code::Duplicate)
+        };
         let again = Event::Said(Said { key: said.key.clone().filter(known), at: now, ..said.clone() });
         match (&self.phase, reopen) {
             (Phase::Closed { .. }, false) => vec![Event::Forwarded(said)],
             (Phase::Closed { .. }, true) => {
                 let mut events = vec![Event::Reopened { bot: opening.bot.clone(), at: now }, again];
                 if opening.bot.is_none() {
-                    events.push(queued(now, Wait { queue: opening.queue.clone(), since: now, priority: 0 }, QueueReason::NoBot));
+                    events.push(queued(
+                        now,
+                        Wait { queue: opening.queue.clone(), since: now, priority: 0 },
+                        QueueReason::NoBot,
+                    ));
                 }
                 events
             }
-            (Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Offered(..) | Phase::Assigned { .. }, _) => vec![again],
+            (
+                Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Offered(..) | Phase::Assigned { .. },
+                _,
+            ) => vec![again],
         }
     }
 

@@ -234,7 +234,10 @@ impl Event {
     pub fn public(&self) -> bool {
         match self {
             Self::Said(said) => said.visibility == Visibility::Public,
-            Self::OfferRejected { .. } | Self::OfferVoided { .. } | Self::PlaceChecked { .. } | Self::Forwarded(_) => false,
+            Self::OfferRejected { .. }
+            | Self::OfferVoided { .. }
+            | Self::PlaceChecked { .. }
+            | Self::Forwarded(_) => false,
             Self::Opened(_)
             | Self::Queued { .. }
             | Self::Offered { .. }

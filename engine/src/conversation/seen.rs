@@ -28,7 +28,9 @@ pub struct ClientKey {
 
 /// The text is not `device.n`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("key is <device>.<n>: the device of 1 to 48 letters, digits, _ or -, and n = 1, 2, 3 … for each message of that device in this conversation")]
+#[error(
+    "key is <device>.<n>: the device of 1 to 48 letters, digits, _ or -, and n = 1, 2, 3 … for each message of that device in this conversation"
+)]
 pub struct NotAClientKey;
 
 impl FromStr for ClientKey {
@@ -36,7 +38,8 @@ impl FromStr for ClientKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (device, n) = text.rsplit_once('.').ok_or(NotAClientKey)?;
-        let named = (1..=48).contains(&device.len()) && device.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        let named = (1..=48).contains(&device.len())
+            && device.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         let number = !n.starts_with('0') && n.bytes().all(|byte| byte.is_ascii_digit());
         match n.parse() {
             Ok(n) if named && number => Ok(Self { device: device.to_owned(), n }),
@@ -97,7 +100,10 @@ impl Seen {
         }
         match self.window.iter().rev().find(|(of, n, ..)| *of == device && *n == key.n) {
             Some((_, _, digest, seq)) if *digest == content.digest() => Err(Refusal::duplicate(Some(*seq))),
-            Some(_) => Err(Refusal::new(Code::Conflict, format!("key {key} already names another message: use the next n"))),
+            Some(_) => Err(Refusal::new(
+                Code::Conflict,
+                format!("key {key} already names another message: use the next n"),
+            )),
             None => Err(Refusal::duplicate(None)),
         }
     }

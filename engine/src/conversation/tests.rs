@@ -5,7 +5,8 @@ use std::fmt::Write;
 use expect_test::{Expect, expect};
 
 use super::{
-    Author, AuthorKind, Closer, Command, Conversation, Event, Offer, Opening, Person, QueueReason, Say, Visibility,
+    Author, AuthorKind, Closer, Command, Conversation, Event, Offer, Opening, Person, QueueReason, Say,
+    Visibility,
 };
 use crate::content::Content;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
@@ -71,14 +72,20 @@ fn word(event: &Event) -> String {
     match event {
         Event::Opened(_) => "opened".into(),
         Event::Said(said) => format!("said by {}: {}", said.author.id, said.content.plain()),
-        Event::Queued { reason, wait, .. } => format!("queued ({}, priority {})", reason.as_str(), wait.priority),
+        Event::Queued { reason, wait, .. } => {
+            format!("queued ({}, priority {})", reason.as_str(), wait.priority)
+        }
         Event::Offered { offer, .. } => format!("offered to {} ({})", offer.agent.id, offer.id),
         Event::OfferEnded { offer, why, .. } => format!("offer {offer} ended: {}", why.as_str()),
         Event::OfferRejected { offer, .. } => format!("offer {offer} rejected"),
         Event::OfferVoided { offer, .. } => format!("offer {offer} void"),
         Event::Assigned { agent, .. } => format!("assigned to {}", agent.id),
         Event::PlaceChecked { held, .. } => format!("place held: {held}"),
-        Event::Closed { by, held, .. } => format!("closed by {}, releasing {}", by.as_str(), if held.place.is_some() { "a place" } else { "nothing" }),
+        Event::Closed { by, held, .. } => format!(
+            "closed by {}, releasing {}",
+            by.as_str(),
+            if held.place.is_some() { "a place" } else { "nothing" }
+        ),
         Event::Forwarded(said) => format!("forwarded: {}", said.content.plain()),
         Event::Reopened { .. } => "reopened".into(),
     }
@@ -100,7 +107,8 @@ fn check(script: &str, expected: &Expect) {
                 None => format!("REFUSED {}", refusal.code.as_str()),
             },
         };
-        writeln!(transcript, "{line:<24} {outcome}  [{}]", conversation.phase().as_str()).expect("a string takes text");
+        writeln!(transcript, "{line:<24} {outcome}  [{}]", conversation.phase().as_str())
+            .expect("a string takes text");
     }
     expected.assert_eq(&transcript);
 }
@@ -269,6 +277,8 @@ fn the_state_stays_small_however_long_the_conversation() {
         }
     }
     assert_eq!((conversation.messages(), conversation.recent().len()), (5_000, super::RECENT_MAX));
-    let old = conversation.decide(Time::from_ms(0), command("say vi d.1 hello", Time::from_ms(0))).expect_err("it is a repeat");
+    let old = conversation
+        .decide(Time::from_ms(0), command("say vi d.1 hello", Time::from_ms(0)))
+        .expect_err("it is a repeat");
     assert_eq!((old.code.as_str(), old.seq), ("duplicate", None));
 }

@@ -158,7 +158,8 @@ impl Agent {
             Presence::Online | Presence::Away => Some((self.seen.after_ms(LEASE_MS), AgentCommand::Gone)),
             Presence::Offline => None,
         };
-        let doubt = self.places.values().filter_map(|place| place.doubt).min().map(|at| (at, AgentCommand::Doubt));
+        let doubt =
+            self.places.values().filter_map(|place| place.doubt).min().map(|at| (at, AgentCommand::Doubt));
         [lease, doubt].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
@@ -168,10 +169,14 @@ impl Agent {
     /// `bad_request` for a capacity out of bounds.
     pub fn decide(&self, now: Time, default_capacity: u16, command: AgentCommand) -> Decision<AgentEvent> {
         match command {
-            AgentCommand::SetPresence { presence, capacity } => self.set_presence(now, default_capacity, presence, capacity),
+            AgentCommand::SetPresence { presence, capacity } => {
+                self.set_presence(now, default_capacity, presence, capacity)
+            }
             AgentCommand::Renew => Ok(self.renew(now)),
             AgentCommand::Gone => Ok(self.leave(now)),
-            AgentCommand::AskPlace { queue, conversation, offer } => Ok(self.ask_place(now, queue, conversation, offer)),
+            AgentCommand::AskPlace { queue, conversation, offer } => {
+                Ok(self.ask_place(now, queue, conversation, offer))
+            }
             AgentCommand::Confirm { conversation, offer } => Ok(match self.places.get(&conversation) {
                 Some(place) if place.offer == offer && place.doubt.is_some() => {
                     vec![AgentEvent::PlaceConfirmed { conversation, offer, at: now }]
@@ -179,14 +184,22 @@ impl Agent {
                 Some(_) | None => Vec::new(),
             }),
             AgentCommand::Release { conversation, offer } => Ok(match self.places.get(&conversation) {
-                Some(place) if place.offer == offer => vec![AgentEvent::PlaceReleased { conversation, offer, at: now }],
+                Some(place) if place.offer == offer => {
+                    vec![AgentEvent::PlaceReleased { conversation, offer, at: now }]
+                }
                 Some(_) | None => Vec::new(),
             }),
             AgentCommand::Doubt => Ok(self.doubt(now)),
         }
     }
 
-    fn set_presence(&self, now: Time, default_capacity: u16, presence: Presence, capacity: Option<u16>) -> Decision<AgentEvent> {
+    fn set_presence(
+        &self,
+        now: Time,
+        default_capacity: u16,
+        presence: Presence,
+        capacity: Option<u16>,
+    ) -> Decision<AgentEvent> {
         let kept = if self.capacity == 0 { default_capacity } else { self.capacity };
         let capacity = capacity.unwrap_or(kept);
         if !(1..=CAPACITY_MAX).contains(&capacity) {
@@ -213,11 +226,18 @@ impl Agent {
         if self.presence == Presence::Offline && self.places.is_empty() {
             return Vec::new();
         }
-        let lost = self.places.iter().map(|(conversation, place)| (*conversation, place.offer.clone())).collect();
+        let lost =
+            self.places.iter().map(|(conversation, place)| (*conversation, place.offer.clone())).collect();
         vec![AgentEvent::Left { lost, at: now }]
     }
 
-    fn ask_place(&self, now: Time, queue: QueueId, conversation: ConversationId, offer: OfferId) -> Vec<AgentEvent> {
+    fn ask_place(
+        &self,
+        now: Time,
+        queue: QueueId,
+        conversation: ConversationId,
+        offer: OfferId,
+    ) -> Vec<AgentEvent> {
         let again = self.places.get(&conversation).is_some_and(|place| place.offer == offer);
         if again {
             return Vec::new();
@@ -255,7 +275,8 @@ impl Agent {
                 self.places.clear();
             }
             AgentEvent::PlaceGranted { queue, conversation, offer, at } => {
-                let place = Place { offer: offer.clone(), queue: queue.clone(), doubt: Some(at.after_ms(DOUBT_MS)) };
+                let place =
+                    Place { offer: offer.clone(), queue: queue.clone(), doubt: Some(at.after_ms(DOUBT_MS)) };
                 self.places.insert(*conversation, place);
                 self.idle_since = *at;
             }

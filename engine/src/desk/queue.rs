@@ -149,7 +149,9 @@ impl Queue {
         match command {
             QueueCommand::Enqueue { conversation, wait } => self.enqueue(now, conversation, wait),
             QueueCommand::Leave { conversation } => Ok(self.leave(conversation)),
-            QueueCommand::AgentSeen { agent, free, idle_since } => Ok(self.agent_seen(now, agent, free, idle_since)),
+            QueueCommand::AgentSeen { agent, free, idle_since } => {
+                Ok(self.agent_seen(now, agent, free, idle_since))
+            }
             QueueCommand::Granted { conversation, offer, agent } => {
                 let expires = now.after_ms(offer_ms);
                 Ok(vec![if self.in_flight(conversation, &offer) {
@@ -158,7 +160,9 @@ impl Queue {
                     QueueEvent::PlaceUnused { conversation, offer, agent }
                 }])
             }
-            QueueCommand::Denied { conversation, offer, agent } => Ok(self.denied(now, conversation, offer, agent)),
+            QueueCommand::Denied { conversation, offer, agent } => {
+                Ok(self.denied(now, conversation, offer, agent))
+            }
             QueueCommand::Returned { conversation, offer, agent, .. } => {
                 Ok(self.failed(now, conversation, offer, agent, now.after_ms(AVOID_MS)))
             }
@@ -171,7 +175,8 @@ impl Queue {
             return Ok(Vec::new());
         }
         if self.waiting.len() >= WAITING_MAX {
-            return Err(Refusal::new(Code::QueueFull, "too many conversations wait in this queue").retry_after_ms(10_000));
+            return Err(Refusal::new(Code::QueueFull, "too many conversations wait in this queue")
+                .retry_after_ms(10_000));
         }
         Ok(self.and_match(now, QueueEvent::Enqueued { conversation, wait }))
     }
@@ -184,14 +189,21 @@ impl Queue {
     }
 
     fn agent_seen(&self, now: Time, agent: PersonId, free: u16, idle_since: Time) -> Vec<QueueEvent> {
-        let same = self.agents.get(&agent).is_some_and(|seen| seen.free == free && seen.idle_since == idle_since);
+        let same =
+            self.agents.get(&agent).is_some_and(|seen| seen.free == free && seen.idle_since == idle_since);
         if same || (free == 0 && !self.agents.contains_key(&agent)) {
             return Vec::new();
         }
         self.and_match(now, QueueEvent::AgentNoted { agent, free, idle_since })
     }
 
-    fn denied(&self, now: Time, conversation: ConversationId, offer: OfferId, agent: PersonId) -> Vec<QueueEvent> {
+    fn denied(
+        &self,
+        now: Time,
+        conversation: ConversationId,
+        offer: OfferId,
+        agent: PersonId,
+    ) -> Vec<QueueEvent> {
         if !self.in_flight(conversation, &offer) {
             return vec![QueueEvent::PlaceUnused { conversation, offer, agent }];
         }
@@ -199,7 +211,14 @@ impl Queue {
         self.failed(now, conversation, offer, agent, now)
     }
 
-    fn failed(&self, now: Time, conversation: ConversationId, offer: OfferId, agent: PersonId, avoid_until: Time) -> Vec<QueueEvent> {
+    fn failed(
+        &self,
+        now: Time,
+        conversation: ConversationId,
+        offer: OfferId,
+        agent: PersonId,
+        avoid_until: Time,
+    ) -> Vec<QueueEvent> {
         if !self.in_flight(conversation, &offer) {
             return Vec::new();
         }
@@ -242,13 +261,17 @@ impl Queue {
             QueueEvent::AgentNoted { agent, free, idle_since } => self.note_agent(agent, *free, *idle_since),
             QueueEvent::PlaceAsked(ask) => self.asked(ask),
             QueueEvent::OfferMade { conversation, agent, .. } => {
-                if let Some(flight) = self.waiting.get_mut(conversation).and_then(|waiting| waiting.flight.as_mut()) {
+                if let Some(flight) =
+                    self.waiting.get_mut(conversation).and_then(|waiting| waiting.flight.as_mut())
+                {
                     flight.made = true;
                 }
                 self.answered(agent, true);
             }
             QueueEvent::PlaceUnused { agent, .. } => self.answered(agent, true),
-            QueueEvent::OfferFailed { conversation, agent, avoid_until, .. } => self.offer_failed(*conversation, agent, *avoid_until),
+            QueueEvent::OfferFailed { conversation, agent, avoid_until, .. } => {
+                self.offer_failed(*conversation, agent, *avoid_until)
+            }
         }
     }
 
@@ -312,8 +335,16 @@ struct Search {
 impl Search {
     fn of(queue: &Queue) -> Self {
         let order = queue.first_in_order().map(|waiting| waiting.avoid.clone());
-        let agents = queue.agents.iter().filter(|(_, seen)| seen.free > 0).map(|(agent, seen)| (agent.clone(), seen.clone()));
-        Self { order: queue.order.iter().copied().zip(order).collect(), agents: agents.collect(), offers: queue.offers }
+        let agents = queue
+            .agents
+            .iter()
+            .filter(|(_, seen)| seen.free > 0)
+            .map(|(agent, seen)| (agent.clone(), seen.clone()));
+        Self {
+            order: queue.order.iter().copied().zip(order).collect(),
+            agents: agents.collect(),
+            offers: queue.offers,
+        }
     }
 
     /// Takes in what `event`, which is not applied yet, changes for the search.
@@ -330,12 +361,21 @@ impl Search {
             QueueEvent::OfferFailed { conversation, agent, avoid_until, .. } => {
                 self.foresee_failed(*conversation, agent, *avoid_until, queue);
             }
-            QueueEvent::LeftQueue { .. } | QueueEvent::PlaceAsked(_) | QueueEvent::OfferMade { .. } | QueueEvent::PlaceUnused { .. } => {}
+            QueueEvent::LeftQueue { .. }
+            | QueueEvent::PlaceAsked(_)
+            | QueueEvent::OfferMade { .. }
+            | QueueEvent::PlaceUnused { .. } => {}
         }
         self.order.sort_by_key(|(rank, _)| *rank);
     }
 
-    fn foresee_failed(&mut self, conversation: ConversationId, agent: &PersonId, avoid_until: Time, queue: &Queue) {
+    fn foresee_failed(
+        &mut self,
+        conversation: ConversationId,
+        agent: &PersonId,
+        avoid_until: Time,
+        queue: &Queue,
+    ) {
         let Some(waiting) = queue.waiting.get(&conversation) else { return };
         let denied = waiting.flight.as_ref().is_some_and(|flight| !flight.made);
         let mut avoid = waiting.avoid.clone();
@@ -351,12 +391,20 @@ impl Search {
     fn asks(mut self, now: Time) -> Vec<QueueEvent> {
         let mut asks = Vec::new();
         for ((.., conversation), avoid) in &self.order {
-            let free = self.agents.iter_mut().filter(|(agent, seen)| seen.can_take() && avoid.get(*agent).is_none_or(|until| *until <= now));
-            let Some((agent, seen)) = free.min_by_key(|(_, seen)| (seen.asked, seen.idle_since)) else { continue };
+            let free = self.agents.iter_mut().filter(|(agent, seen)| {
+                seen.can_take() && avoid.get(*agent).is_none_or(|until| *until <= now)
+            });
+            let Some((agent, seen)) = free.min_by_key(|(_, seen)| (seen.asked, seen.idle_since)) else {
+                continue;
+            };
             self.offers += 1;
             seen.asked += 1;
             let offer = OfferId::new(format!("of_{:x}_{}", hash_of(*conversation), self.offers));
-            asks.push(QueueEvent::PlaceAsked(PlaceAsk { conversation: *conversation, agent: agent.clone(), offer }));
+            asks.push(QueueEvent::PlaceAsked(PlaceAsk {
+                conversation: *conversation,
+                agent: agent.clone(),
+                offer,
+            }));
         }
         asks
     }

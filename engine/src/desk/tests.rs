@@ -46,10 +46,17 @@ impl Desk {
             match event {
                 QueueEvent::PlaceAsked(PlaceAsk { conversation, agent, offer }) => {
                     let queue = QueueId::new("q");
-                    self.to_agent.entry(agent).or_default().push_back(AgentCommand::AskPlace { queue, conversation, offer });
+                    self.to_agent.entry(agent).or_default().push_back(AgentCommand::AskPlace {
+                        queue,
+                        conversation,
+                        offer,
+                    });
                 }
                 QueueEvent::OfferMade { conversation, offer, agent, .. } => {
-                    assert!(!self.offered.contains_key(&conversation) && !self.held.contains_key(&conversation), "two offers of one conversation");
+                    assert!(
+                        !self.offered.contains_key(&conversation) && !self.held.contains_key(&conversation),
+                        "two offers of one conversation"
+                    );
                     if self.void.contains(&offer) {
                         let why = OfferEnd::AgentGone;
                         self.to_queue.push_back(QueueCommand::Returned { conversation, offer, agent, why });
@@ -58,9 +65,15 @@ impl Desk {
                     }
                 }
                 QueueEvent::PlaceUnused { conversation, offer, agent } => {
-                    self.to_agent.entry(agent).or_default().push_back(AgentCommand::Release { conversation, offer });
+                    self.to_agent
+                        .entry(agent)
+                        .or_default()
+                        .push_back(AgentCommand::Release { conversation, offer });
                 }
-                QueueEvent::Enqueued { .. } | QueueEvent::LeftQueue { .. } | QueueEvent::AgentNoted { .. } | QueueEvent::OfferFailed { .. } => {}
+                QueueEvent::Enqueued { .. }
+                | QueueEvent::LeftQueue { .. }
+                | QueueEvent::AgentNoted { .. }
+                | QueueEvent::OfferFailed { .. } => {}
             }
         }
     }
@@ -83,7 +96,12 @@ impl Desk {
                         if self.offered.get(&conversation).is_some_and(|(standing, _)| *standing == offer) {
                             self.offered.remove(&conversation);
                             let why = OfferEnd::AgentGone;
-                            self.to_queue.push_back(QueueCommand::Returned { conversation, offer, agent: id.clone(), why });
+                            self.to_queue.push_back(QueueCommand::Returned {
+                                conversation,
+                                offer,
+                                agent: id.clone(),
+                                why,
+                            });
                         } else if self.held.get(&conversation).is_some_and(|(held, _)| *held == offer) {
                             self.held.remove(&conversation);
                             let wait = Wait { queue: QueueId::new("q"), since: now, priority: 1 };
@@ -106,7 +124,12 @@ impl Desk {
 
     /// Delivers one letter, in order per pair; false when none is left.
     fn deliver(&mut self, chance: &mut Chance) -> bool {
-        let waiting: Vec<PersonId> = self.to_agent.iter().filter(|(_, letters)| !letters.is_empty()).map(|(id, _)| id.clone()).collect();
+        let waiting: Vec<PersonId> = self
+            .to_agent
+            .iter()
+            .filter(|(_, letters)| !letters.is_empty())
+            .map(|(id, _)| id.clone())
+            .collect();
         let pick = chance.below(waiting.len() as u64 + 1);
         match waiting.get(usize::try_from(pick).expect("small")) {
             Some(id) => {
@@ -129,11 +152,19 @@ impl Desk {
         let Some((offer, agent)) = self.offered.remove(&conversation) else { return };
         if chance.below(3) == 0 {
             let why = OfferEnd::Declined;
-            self.to_queue.push_back(QueueCommand::Returned { conversation, offer: offer.clone(), agent: agent.clone(), why });
+            self.to_queue.push_back(QueueCommand::Returned {
+                conversation,
+                offer: offer.clone(),
+                agent: agent.clone(),
+                why,
+            });
             self.to_agent.entry(agent).or_default().push_back(AgentCommand::Release { conversation, offer });
         } else {
             self.to_queue.push_back(QueueCommand::Leave { conversation });
-            self.to_agent.entry(agent.clone()).or_default().push_back(AgentCommand::Confirm { conversation, offer: offer.clone() });
+            self.to_agent
+                .entry(agent.clone())
+                .or_default()
+                .push_back(AgentCommand::Confirm { conversation, offer: offer.clone() });
             self.held.insert(conversation, (offer, agent));
         }
     }
@@ -142,7 +173,8 @@ impl Desk {
 fn run(seed: u64) {
     let mut chance = Chance(seed);
     let mut desk = Desk::default();
-    let conversations: Vec<ConversationId> = (0..8).map(|n| ConversationId::new(Time::from_ms(n), 1, n.unsigned_abs())).collect();
+    let conversations: Vec<ConversationId> =
+        (0..8).map(|n| ConversationId::new(Time::from_ms(n), 1, n.unsigned_abs())).collect();
     let people: Vec<PersonId> = ["a", "b", "c"].map(PersonId::new).to_vec();
     for _ in 0..300 {
         desk.now += i64::try_from(chance.below(4_000)).expect("small");
@@ -153,14 +185,21 @@ fn run(seed: u64) {
                 let wait = Wait { queue: QueueId::new("q"), since: desk.time(), priority: 0 };
                 desk.to_queue.push_back(QueueCommand::Enqueue { conversation, wait });
             }
-            1 => desk.agent_does(&person, AgentCommand::SetPresence { presence: Presence::Online, capacity: Some(2) }),
-            2 => desk.agent_does(&person, AgentCommand::SetPresence { presence: Presence::Away, capacity: None }),
+            1 => desk.agent_does(
+                &person,
+                AgentCommand::SetPresence { presence: Presence::Online, capacity: Some(2) },
+            ),
+            2 => desk
+                .agent_does(&person, AgentCommand::SetPresence { presence: Presence::Away, capacity: None }),
             3 => desk.agent_does(&person, AgentCommand::Gone),
             4 => desk.answer_offer(conversation, &mut chance),
             5 => {
                 if let Some((offer, agent)) = desk.held.remove(&conversation) {
                     desk.talking.remove(&conversation);
-                    desk.to_agent.entry(agent).or_default().push_back(AgentCommand::Release { conversation, offer });
+                    desk.to_agent
+                        .entry(agent)
+                        .or_default()
+                        .push_back(AgentCommand::Release { conversation, offer });
                 }
             }
             _ => drop(desk.deliver(&mut chance)),
@@ -179,7 +218,11 @@ fn run(seed: u64) {
     let idle = desk.queue.waiting() - desk.offered.len();
     assert!(free == 0 || idle == 0, "seed {seed}: {idle} wait and {free} places are free: {:?}", desk.queue);
     let places: usize = desk.agents.values().map(|agent| agent.places().len()).sum();
-    assert_eq!(places, desk.offered.len() + desk.held.len(), "seed {seed}: a place without a conversation, or the reverse");
+    assert_eq!(
+        places,
+        desk.offered.len() + desk.held.len(),
+        "seed {seed}: a place without a conversation, or the reverse"
+    );
 }
 
 #[test]

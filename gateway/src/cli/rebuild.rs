@@ -27,7 +27,9 @@ pub(super) struct RebuildArgs {
 pub(super) async fn rebuild(args: RebuildArgs) -> anyhow::Result<ExitCode> {
     let names: Vec<_> = WATCHERS.iter().map(|watching| watching.name).collect();
     let watching = WATCHERS.iter().find(|watching| watching.name == args.watcher);
-    let watching = watching.ok_or_else(|| anyhow::anyhow!("there is no watcher {:?}; there are: {}", args.watcher, names.join(", ")))?;
+    let watching = watching.ok_or_else(|| {
+        anyhow::anyhow!("there is no watcher {:?}; there are: {}", args.watcher, names.join(", "))
+    })?;
     let mut config = match &args.config {
         Some(file) => Config::read(file)?,
         None => Config::default(),
@@ -37,7 +39,11 @@ pub(super) async fn rebuild(args: RebuildArgs) -> anyhow::Result<ExitCode> {
     }
     let base = args.config.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new("."));
     let data = args.data.unwrap_or_else(|| base.join(&config.node.data));
-    anyhow::ensure!(data.join("conversa.db").exists(), "there is no data in {}: name its folder with --data", data.display());
+    anyhow::ensure!(
+        data.join("conversa.db").exists(),
+        "there is no data in {}: name its folder with --data",
+        data.display()
+    );
     let store = Arc::new(Sqlite::open(&data)?);
     let mut alike = true;
     for tenant in config.companies(base)? {

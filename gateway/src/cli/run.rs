@@ -40,7 +40,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     println!("  {url}/boards    keywords, sentiment, quality");
     println!();
     println!("  DEVELOPMENT MODE: anybody on this machine gets a token, nobody else does.");
-    println!("  A token for your own client:  curl -s -XPOST {url}/v1/dev/tokens -H 'content-type: application/json' -d '{{\"role\":\"visitor\"}}'");
+    println!(
+        "  A token for your own client:  curl -s -XPOST {url}/v1/dev/tokens -H 'content-type: application/json' -d '{{\"role\":\"visitor\"}}'"
+    );
     println!("  Stop with Ctrl-C; start again to continue.");
     until_stopped(running).await
 }
@@ -68,7 +70,8 @@ async fn until_stopped(running: Running) -> anyhow::Result<ExitCode> {
 }
 
 async fn signalled() {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a process may take SIGTERM");
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .expect("a process may take SIGTERM");
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

@@ -46,11 +46,17 @@ pub(super) fn token(args: TokenArgs) -> anyhow::Result<ExitCode> {
     let tenant = args.tenant.unwrap_or_else(|| config.tenants[0].id.clone());
     let secrets = secrets(&config, &base.join(&config.node.data))?;
     let secret = secrets.get(&TenantId::new(tenant.as_str()));
-    let secret = secret.ok_or_else(|| anyhow::anyhow!("there is no company {tenant:?} in {}", args.config.display()))?;
+    let secret = secret
+        .ok_or_else(|| anyhow::anyhow!("there is no company {tenant:?} in {}", args.config.display()))?;
     let now = WallClock::default().now();
     let sign = |id: &str| {
         let name = args.name.clone().unwrap_or_else(|| id.to_owned());
-        let principal = Principal { tenant: TenantId::new(tenant.as_str()), role: args.role, id: PersonId::new(id), name };
+        let principal = Principal {
+            tenant: TenantId::new(tenant.as_str()),
+            role: args.role,
+            id: PersonId::new(id),
+            name,
+        };
         auth::sign(secret, &principal, now)
     };
     match (args.count, args.id) {

@@ -12,25 +12,40 @@ const DOCS: &[(&str, &str)] = &[
     ("node.listen", "Where it serves HTTP, WebSocket and the pages. Port 0 takes a free one and prints it."),
     ("node.development", "Hands out tokens to anybody on this machine. Loopback only; never in production."),
     ("node.origins", "Web pages that may connect, as https://shop.example. The node's own pages always may."),
-    ("limits", "What one socket may do. Beyond a limit a request is refused with what to do; nothing accepted is dropped."),
+    (
+        "limits",
+        "What one socket may do. Beyond a limit a request is refused with what to do; nothing accepted is dropped.",
+    ),
     ("limits.visitor_rate_per_s", "Requests per second of a visitor, in the long run."),
     ("limits.visitor_burst", "Requests of a visitor at once."),
     ("limits.agent_rate_per_s", "Requests per second of an agent."),
     ("limits.agent_burst", "Requests of an agent at once."),
     ("limits.visitor_frame_bytes", "Largest frame of a visitor."),
     ("limits.agent_frame_bytes", "Largest frame of an agent."),
-    ("limits.visitor_queue_bytes", "Events that wait for a visitor's socket; beyond it they are read from the journal at its pace."),
+    (
+        "limits.visitor_queue_bytes",
+        "Events that wait for a visitor's socket; beyond it they are read from the journal at its pace.",
+    ),
     ("limits.agent_queue_bytes", "The same for an agent's."),
     ("limits.connections_per_address", "Sockets from one address; loopback is not counted in development."),
     ("actors", "How actors live."),
-    ("actors.idle_ms", "An actor that has nothing to do for this time goes to rest; it wakes in milliseconds."),
+    (
+        "actors.idle_ms",
+        "An actor that has nothing to do for this time goes to rest; it wakes in milliseconds.",
+    ),
     ("actors.cells_max", "Actors awake at once; beyond it the longest idle go to rest first."),
-    ("actors.revive_per_s", "Actors that a starting node revives per second, where a crash left something undone."),
+    (
+        "actors.revive_per_s",
+        "Actors that a starting node revives per second, where a crash left something undone.",
+    ),
     ("watchers", "What reads every conversation while it happens."),
     ("watchers.enabled", "summary lists conversations, quality inspects them, voice hears customers."),
     ("tenants", "The companies. Without any, the sample company is there."),
     ("tenants.id", "Its name; tokens carry it."),
-    ("tenants.secret", "Signs its tokens (HS256), at least 32 bytes. In development one is made and kept in the data folder."),
+    (
+        "tenants.secret",
+        "Signs its tokens (HS256), at least 32 bytes. In development one is made and kept in the data folder.",
+    ),
     ("tenants.knowledge", "The bot's knowledge base, a TOML file. Without one the sample's."),
     ("tenants.score_card", "The score card of quality inspection, a TOML file. Without one the sample's."),
     ("tenants.offer_ms", "How long an offer to an agent stands."),
@@ -67,7 +82,8 @@ pub fn print(config: &Config) -> String {
         let path = if line.starts_with('[') {
             header.clone_into(&mut table);
             table.clone()
-        } else if let Some((key, _)) = line.split_once(" = ").filter(|(key, _)| !key.starts_with([' ', '"'])) {
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|(key, _)| !key.starts_with([' ', '"']))
+        {
             if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
         } else {
             String::new()
@@ -100,7 +116,10 @@ mod tests {
         let again: Config = toml::from_str(&printed).expect("it is a configuration");
         assert_eq!(again.tenants[0].agents, config.tenants[0].agents);
         for (path, _) in DOCS {
-            assert!(printed.contains(path.rsplit('.').next().expect("a name")), "{path} is not a key any more");
+            assert!(
+                printed.contains(path.rsplit('.').next().expect("a name")),
+                "{path} is not a key any more"
+            );
         }
     }
 }

@@ -10,14 +10,23 @@ pub const SCORE_CARD: &str = include_str!("../../sample/scorecard.toml");
 /// The company 晴川优选 / Clearbrook: one queue, two agents, a bot.
 #[must_use]
 pub fn company() -> TenantConfig {
-    let agent = |id: &str, name: &str| AgentConfig { id: id.into(), name: name.into(), queues: vec!["support".into()], capacity: 5 };
+    let agent = |id: &str, name: &str| AgentConfig {
+        id: id.into(),
+        name: name.into(),
+        queues: vec!["support".into()],
+        capacity: 5,
+    };
     TenantConfig {
         id: "clearbrook".into(),
         secret: None,
         knowledge: None,
         score_card: None,
         offer_ms: conversa_engine::conversation::OFFER_MS,
-        queues: vec![QueueConfig { id: "support".into(), name_zh: "客户服务".into(), name_en: "Customer service".into() }],
+        queues: vec![QueueConfig {
+            id: "support".into(),
+            name_zh: "客户服务".into(),
+            name_en: "Customer service".into(),
+        }],
         agents: vec![agent("ag_mei", "李梅 Mei"), agent("ag_tom", "Tom")],
         bot: Some(BotConfig { id: "qing".into(), name: "小晴 Qing".into() }),
     }

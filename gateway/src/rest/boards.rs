@@ -27,9 +27,15 @@ use crate::server::Edge;
 const LIMIT_MAX: usize = 200;
 
 /// The totals of every slot of a watcher.
-pub(crate) async fn totals<W: Watcher>(edge: &Arc<Edge>, tenant: &TenantId) -> Result<Vec<W::Totals>, Refusal> {
+pub(crate) async fn totals<W: Watcher>(
+    edge: &Arc<Edge>,
+    tenant: &TenantId,
+) -> Result<Vec<W::Totals>, Refusal> {
     if !edge.company(tenant)?.watchers.contains(&W::NAME) {
-        return Err(Refusal::new(Code::NotFound, format!("the watcher {} is not enabled: see watchers.enabled in the configuration", W::NAME)));
+        return Err(Refusal::new(
+            Code::NotFound,
+            format!("the watcher {} is not enabled: see watchers.enabled in the configuration", W::NAME),
+        ));
     }
     let mut totals = Vec::with_capacity(usize::from(SLOTS));
     for slot in 0..SLOTS {
@@ -44,11 +50,20 @@ pub(crate) async fn totals<W: Watcher>(edge: &Arc<Edge>, tenant: &TenantId) -> R
 }
 
 /// What one conversation contributes to a watcher.
-pub(crate) async fn contribution<W: Watcher>(edge: &Arc<Edge>, tenant: &TenantId, of: ConversationId) -> Result<Option<W::Contribution>, Refusal> {
+pub(crate) async fn contribution<W: Watcher>(
+    edge: &Arc<Edge>,
+    tenant: &TenantId,
+    of: ConversationId,
+) -> Result<Option<W::Contribution>, Refusal> {
     let conversation = Address::new(tenant.clone(), Conversation::KIND, of.to_string());
     let slot = slot_address(&conversation, W::NAME);
     let key = RowKey { table: CONTRIBUTIONS, partition: partition(&slot), key: of.to_string() };
-    let row = edge.host.rows().get(&key).await.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
+    let row = edge
+        .host
+        .rows()
+        .get(&key)
+        .await
+        .map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
     Ok(row.and_then(|row| decode::<Stored<W::Contribution>>(&row).ok()).map(|stored| stored.contribution))
 }
 
@@ -75,7 +90,11 @@ impl Board {
 }
 
 /// `GET /v1/voc/keywords`
-pub(crate) async fn keywords(State(edge): State<Arc<Edge>>, Staff(principal): Staff, Query(board): Query<Board>) -> Answer {
+pub(crate) async fn keywords(
+    State(edge): State<Arc<Edge>>,
+    Staff(principal): Staff,
+    Query(board): Query<Board>,
+) -> Answer {
     let all = voice(&edge, &principal.tenant).await?;
     let items: Vec<Value> = all
         .hottest(board.limit())
@@ -96,7 +115,9 @@ pub(crate) async fn keywords(State(edge): State<Arc<Edge>>, Staff(principal): St
 /// `GET /v1/voc/sentiment`
 pub(crate) async fn sentiment(State(edge): State<Arc<Edge>>, Staff(principal): Staff) -> Answer {
     let all = voice(&edge, &principal.tenant).await?;
-    Ok(Json(json!({ "positive": all.messages.positive, "neutral": all.messages.neutral, "negative": all.messages.negative })))
+    Ok(Json(
+        json!({ "positive": all.messages.positive, "neutral": all.messages.neutral, "negative": all.messages.negative }),
+    ))
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,7 +130,11 @@ pub(crate) struct Drill {
 }
 
 /// `GET /v1/voc/drilldown`: from a bar of the board to the messages behind it.
-pub(crate) async fn drill_down(State(edge): State<Arc<Edge>>, Staff(principal): Staff, Query(drill): Query<Drill>) -> Answer {
+pub(crate) async fn drill_down(
+    State(edge): State<Arc<Edge>>,
+    Staff(principal): Staff,
+    Query(drill): Query<Drill>,
+) -> Answer {
     let limit = drill.limit.unwrap_or(20).clamp(1, LIMIT_MAX);
     let wanted = match drill.sentiment.as_deref() {
         None => None,
@@ -131,9 +156,15 @@ pub(crate) async fn drill_down(State(edge): State<Arc<Edge>>, Staff(principal): 
                 let Ok(stored) = decode::<Stored<<Voice as Watcher>::Contribution>>(row) else { continue };
                 let Some(mention) = stored.contribution.keywords.get(&drill.keyword) else { continue };
                 let samples = &mention.samples;
-                let polarities =
-                    [(Polarity::Negative, &samples.negative), (Polarity::Neutral, &samples.neutral), (Polarity::Positive, &samples.positive)];
-                for (polarity, seqs) in polarities.into_iter().filter(|(polarity, _)| wanted.is_none_or(|wanted| wanted == *polarity)) {
+                let polarities = [
+                    (Polarity::Negative, &samples.negative),
+                    (Polarity::Neutral, &samples.neutral),
+                    (Polarity::Positive, &samples.positive),
+                ];
+                for (polarity, seqs) in polarities
+                    .into_iter()
+                    .filter(|(polarity, _)| wanted.is_none_or(|wanted| wanted == *polarity))
+                {
                     for seq in seqs.iter().take(limit - items.len().min(limit)) {
                         items.extend(said(&edge, &principal.tenant, cv, *seq, polarity).await?);
                     }
@@ -145,21 +176,31 @@ pub(crate) async fn drill_down(State(edge): State<Arc<Edge>>, Staff(principal): 
     Ok(Json(json!({ "items": items })))
 }
 
-async fn said(edge: &Arc<Edge>, tenant: &TenantId, cv: &str, o: u64, polarity: Polarity) -> Result<Option<Value>, Refusal> {
+async fn said(
+    edge: &Arc<Edge>,
+    tenant: &TenantId,
+    cv: &str,
+    o: u64,
+    polarity: Polarity,
+) -> Result<Option<Value>, Refusal> {
     let address = Address::new(tenant.clone(), Conversation::KIND, cv);
     let entries = edge.host.journal().read(&address, o.saturating_sub(1), 1).await;
     let entries = entries.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
     let event = entries.first().and_then(|entry| unseal::<Event>(&entry.body).ok());
     Ok(match event {
-        Some(Envelope { body: Event::Said(said), .. }) => {
-            Some(json!({ "cv": cv, "o": o, "ts": said.at, "text": said.content.plain(), "sentiment": polarity }))
-        }
+        Some(Envelope { body: Event::Said(said), .. }) => Some(
+            json!({ "cv": cv, "o": o, "ts": said.at, "text": said.content.plain(), "sentiment": polarity }),
+        ),
         Some(_) | None => None,
     })
 }
 
 /// `GET /v1/qa/scores`
-pub(crate) async fn scores(State(edge): State<Arc<Edge>>, Staff(principal): Staff, Query(board): Query<Board>) -> Answer {
+pub(crate) async fn scores(
+    State(edge): State<Arc<Edge>>,
+    Staff(principal): Staff,
+    Query(board): Query<Board>,
+) -> Answer {
     let worst = match board.order.as_deref() {
         None | Some("worst") => true,
         Some("newest") => false,
@@ -169,11 +210,13 @@ pub(crate) async fn scores(State(edge): State<Arc<Edge>>, Staff(principal): Staf
     let limit = board.limit();
     let mut chosen: Vec<ConversationId> = Vec::new();
     if worst {
-        let mut ranked: Vec<_> = slots.iter().flat_map(|slot| slot.by_points.iter().take(limit)).copied().collect();
+        let mut ranked: Vec<_> =
+            slots.iter().flat_map(|slot| slot.by_points.iter().take(limit)).copied().collect();
         ranked.sort_unstable();
         chosen.extend(ranked.into_iter().take(limit).map(|(_, id)| id));
     } else {
-        let mut ranked: Vec<_> = slots.iter().flat_map(|slot| slot.by_close.iter().rev().take(limit)).copied().collect();
+        let mut ranked: Vec<_> =
+            slots.iter().flat_map(|slot| slot.by_close.iter().rev().take(limit)).copied().collect();
         ranked.sort_unstable_by(|a, b| b.cmp(a));
         chosen.extend(ranked.into_iter().take(limit).map(|(_, id)| id));
     }
@@ -187,17 +230,25 @@ pub(crate) async fn scores(State(edge): State<Arc<Edge>>, Staff(principal): Staf
     for slot in &slots {
         all.merge(&slot.scores);
     }
-    let distribution: Vec<Value> =
-        all.bins.iter().enumerate().map(|(bin, count)| json!({ "from": bin * 10, "to": bin * 10 + 10, "count": count })).collect();
+    let distribution: Vec<Value> = all
+        .bins
+        .iter()
+        .enumerate()
+        .map(|(bin, count)| json!({ "from": bin * 10, "to": bin * 10 + 10, "count": count }))
+        .collect();
     #[expect(clippy::cast_precision_loss, reason = "a mean for a picture")]
     let mean = (all.scored > 0).then(|| all.points_sum as f64 / all.scored as f64);
-    Ok(Json(json!({ "items": items, "distribution": distribution, "mean": mean, "scored": all.scored, "fatal": all.fatal })))
+    Ok(Json(
+        json!({ "items": items, "distribution": distribution, "mean": mean, "scored": all.scored, "fatal": all.fatal }),
+    ))
 }
 
 /// `GET /v1/qa/scores/{cv}`
 pub(crate) async fn score(State(edge): State<Arc<Edge>>, Staff(principal): Staff, Path(cv): Cv) -> Answer {
-    let id: ConversationId = cv.parse().map_err(|_| Problem::new(Code::NotFound, "there is no such conversation"))?;
+    let id: ConversationId =
+        cv.parse().map_err(|_| Problem::new(Code::NotFound, "there is no such conversation"))?;
     let contribution = contribution::<Quality>(&edge, &principal.tenant, id).await?;
-    let contribution = contribution.ok_or_else(|| Problem::new(Code::NotFound, "this conversation was not inspected"))?;
+    let contribution =
+        contribution.ok_or_else(|| Problem::new(Code::NotFound, "this conversation was not inspected"))?;
     Ok(Json(contribution.view(id, &edge.company(&principal.tenant)?.score_card)))
 }

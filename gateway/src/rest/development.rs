@@ -25,7 +25,8 @@ impl FromRequestParts<Arc<Edge>> for Local {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Problem> {
-        let peer = ConnectInfo::<SocketAddr>::from_request_parts(parts, edge).await.map(|ConnectInfo(peer)| peer);
+        let peer =
+            ConnectInfo::<SocketAddr>::from_request_parts(parts, edge).await.map(|ConnectInfo(peer)| peer);
         let near = peer.is_ok_and(|peer| peer.ip().is_loopback());
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -49,22 +50,34 @@ pub(crate) struct Ask {
 
 /// `POST /v1/dev/tokens`
 pub(crate) async fn token(_: Local, State(edge): State<Arc<Edge>>, Json(ask): Json<Ask>) -> Answer {
-    let company = edge.companies.first().ok_or_else(|| Problem::new(Code::NotFound, "there is no company"))?;
+    let company =
+        edge.companies.first().ok_or_else(|| Problem::new(Code::NotFound, "there is no company"))?;
     let id = ask.id.unwrap_or_else(|| {
         let bytes = conversa_cluster::clock::random::<8>();
         format!("{}{:016x}", ask.role.prefix(), u64::from_be_bytes(bytes))
     });
     let known = company.agent(&PersonId::new(id.as_str())).map(|agent| agent.name.clone());
     let name = ask.name.or(known).unwrap_or_else(|| id.clone());
-    let principal = Principal { tenant: company.id.clone(), role: ask.role, id: PersonId::new(id.as_str()), name: name.clone() };
+    let principal = Principal {
+        tenant: company.id.clone(),
+        role: ask.role,
+        id: PersonId::new(id.as_str()),
+        name: name.clone(),
+    };
     let (token, expires) = edge.sign(&principal)?;
     Ok(Json(json!({ "token": token, "expires_ts": expires, "id": id, "name": name })))
 }
 
 /// `GET /v1/dev/people`
 pub(crate) async fn people(_: Local, State(edge): State<Arc<Edge>>) -> Answer {
-    let company = edge.companies.first().ok_or_else(|| Problem::new(Code::NotFound, "there is no company"))?;
-    let agents: Vec<_> = company.agents.iter().map(|agent| json!({ "id": agent.id, "name": agent.name })).collect();
-    let queues: Vec<_> = company.queues.iter().map(|queue| json!({ "id": queue.id, "name": { "zh": queue.name_zh, "en": queue.name_en } })).collect();
+    let company =
+        edge.companies.first().ok_or_else(|| Problem::new(Code::NotFound, "there is no company"))?;
+    let agents: Vec<_> =
+        company.agents.iter().map(|agent| json!({ "id": agent.id, "name": agent.name })).collect();
+    let queues: Vec<_> = company
+        .queues
+        .iter()
+        .map(|queue| json!({ "id": queue.id, "name": { "zh": queue.name_zh, "en": queue.name_en } }))
+        .collect();
     Ok(Json(json!({ "tenant": company.id, "agents": agents, "queues": queues })))
 }

@@ -39,13 +39,20 @@ pub(crate) struct Page {
 }
 
 /// The events of a page that `principal` may see, and where the page ends.
-async fn read(edge: &Arc<Edge>, principal: &Principal, address: &Address, after: u64, limit: usize) -> Result<(Vec<(u64, Event)>, Option<u64>), Refusal> {
+async fn read(
+    edge: &Arc<Edge>,
+    principal: &Principal,
+    address: &Address,
+    after: u64,
+    limit: usize,
+) -> Result<(Vec<(u64, Event)>, Option<u64>), Refusal> {
     let entries = edge.host.journal().read(address, after, limit).await;
     let entries = entries.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
     let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.seq);
     let mut events = Vec::with_capacity(entries.len());
     for entry in entries {
-        let envelope: Envelope<Event> = unseal(&entry.body).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+        let envelope: Envelope<Event> =
+            unseal(&entry.body).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
         if principal.role != Role::Visitor || envelope.body.public() {
             events.push((entry.seq, envelope.body));
         }
@@ -54,12 +61,18 @@ async fn read(edge: &Arc<Edge>, principal: &Principal, address: &Address, after:
 }
 
 /// A page as the socket's `history.page` gives it.
-pub(crate) async fn page(edge: &Arc<Edge>, principal: &Principal, address: &Address, page: Page) -> Result<Value, Refusal> {
+pub(crate) async fn page(
+    edge: &Arc<Edge>,
+    principal: &Principal,
+    address: &Address,
+    page: Page,
+) -> Result<Value, Refusal> {
     let view = visible(edge, principal, address).await?;
     let limit = page.limit.unwrap_or(100).clamp(1, PAGE_MAX);
     let (events, next) = read(edge, principal, address, page.after, limit).await?;
     let cv = &*address.key;
-    let conversation: ConversationId = cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation"))?;
+    let conversation: ConversationId =
+        cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation"))?;
     let mut messages = Vec::new();
     let mut others = Vec::new();
     for (o, event) in &events {
@@ -76,14 +89,23 @@ pub(crate) async fn page(edge: &Arc<Edge>, principal: &Principal, address: &Addr
 }
 
 /// `GET /v1/conversations/{cv}/messages`
-pub(crate) async fn messages(State(edge): State<Arc<Edge>>, Caller(principal): Caller, Path(cv): Cv, Query(query): Query<Page>) -> Answer {
+pub(crate) async fn messages(
+    State(edge): State<Arc<Edge>>,
+    Caller(principal): Caller,
+    Path(cv): Cv,
+    Query(query): Query<Page>,
+) -> Answer {
     let address = conversation_address(&principal, &cv)?;
     let mut page = page(&edge, &principal, &address, query).await?;
     Ok(Json(json!({ "items": page["messages"].take(), "next": page["next"], "head": page["head"] })))
 }
 
 /// `GET /v1/conversations/{cv}/transcript`
-pub(crate) async fn transcript(State(edge): State<Arc<Edge>>, Caller(principal): Caller, Path(cv): Cv) -> Result<Response, Problem> {
+pub(crate) async fn transcript(
+    State(edge): State<Arc<Edge>>,
+    Caller(principal): Caller,
+    Path(cv): Cv,
+) -> Result<Response, Problem> {
     let address = conversation_address(&principal, &cv)?;
     visible(&edge, &principal, &address).await?;
     let mut text = String::new();
@@ -129,23 +151,33 @@ pub(crate) struct Saying {
 }
 
 /// `POST /v1/conversations/{cv}/messages`
-pub(crate) async fn say(State(edge): State<Arc<Edge>>, Caller(principal): Caller, Path(cv): Cv, Json(saying): Json<Saying>) -> Answer {
+pub(crate) async fn say(
+    State(edge): State<Arc<Edge>>,
+    Caller(principal): Caller,
+    Path(cv): Cv,
+    Json(saying): Json<Saying>,
+) -> Answer {
     let address = conversation_address(&principal, &cv)?;
     let kind = match principal.role {
         Role::Visitor => AuthorKind::Visitor,
         Role::Agent => AuthorKind::Agent,
-        Role::Supervisor => return Err(Problem::new(Code::Forbidden, "supervisors do not speak in conversations yet")),
+        Role::Supervisor => {
+            return Err(Problem::new(Code::Forbidden, "supervisors do not speak in conversations yet"));
+        }
     };
     let author = Author::person(kind, &Person { id: principal.id.clone(), name: principal.name.clone() });
     let say = Say { author, key: Some(saying.key), content: saying.content, visibility: Visibility::Public };
     let answer = edge.host.ask(&address, Payload::of(Command::Say(say))).await;
-    let conversation: ConversationId = cv.parse().map_err(|_| Problem::new(Code::NotFound, "there is no such conversation"))?;
+    let conversation: ConversationId =
+        cv.parse().map_err(|_| Problem::new(Code::NotFound, "there is no such conversation"))?;
     match answer {
         Ok(accepted) => {
             let o = accepted.first;
             Ok(Json(json!({ "id": conversation.message(o), "cv": cv, "o": o, "ep": 1, "ts": accepted.at })))
         }
-        Err(Refusal { code: Code::Duplicate, seq, .. }) => Ok(Json(json!({ "cv": cv, "o": seq, "ep": 1, "dup": true }))),
+        Err(Refusal { code: Code::Duplicate, seq, .. }) => {
+            Ok(Json(json!({ "cv": cv, "o": seq, "ep": 1, "dup": true })))
+        }
         Err(refusal) => Err(refusal.into()),
     }
 }

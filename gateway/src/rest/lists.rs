@@ -38,9 +38,16 @@ impl Listing {
 }
 
 /// `GET /v1/conversations`: newest first; `before` is the `next` of the page before.
-pub(crate) async fn conversations(State(edge): State<Arc<Edge>>, Staff(principal): Staff, Query(listing): Query<Listing>) -> Answer {
+pub(crate) async fn conversations(
+    State(edge): State<Arc<Edge>>,
+    Staff(principal): Staff,
+    Query(listing): Query<Listing>,
+) -> Answer {
     let before = match &listing.before {
-        Some(cursor) => Some(parse_cursor(cursor).ok_or_else(|| Problem::new(Code::BadRequest, "before is the next of the former page"))?),
+        Some(cursor) => Some(
+            parse_cursor(cursor)
+                .ok_or_else(|| Problem::new(Code::BadRequest, "before is the next of the former page"))?,
+        ),
         None => None,
     };
     let limit = listing.limit();
@@ -74,7 +81,11 @@ fn item(id: ConversationId, line: &SummaryLine) -> Value {
 }
 
 /// `GET /v1/conversations/{cv}`
-pub(crate) async fn conversation(State(edge): State<Arc<Edge>>, Caller(principal): Caller, Path(cv): Cv) -> Answer {
+pub(crate) async fn conversation(
+    State(edge): State<Arc<Edge>>,
+    Caller(principal): Caller,
+    Path(cv): Cv,
+) -> Answer {
     let address = conversation_address(&principal, &cv)?;
     Ok(Json(visible(&edge, &principal, &address).await?))
 }
@@ -84,7 +95,10 @@ pub(crate) async fn queues(State(edge): State<Arc<Edge>>, Staff(principal): Staf
     let company = Arc::clone(edge.company(&principal.tenant)?);
     let mut items = Vec::new();
     for queue in &company.queues {
-        let mut view = edge.host.view_json(&Address::new(principal.tenant.clone(), Queue::KIND, queue.id.shared())).await?;
+        let mut view = edge
+            .host
+            .view_json(&Address::new(principal.tenant.clone(), Queue::KIND, queue.id.shared()))
+            .await?;
         if let Some(map) = view.as_object_mut() {
             map.insert("id".into(), json!(queue.id));
             map.insert("name".into(), json!({ "zh": queue.name_zh, "en": queue.name_en }));
@@ -99,7 +113,10 @@ pub(crate) async fn agents(State(edge): State<Arc<Edge>>, Staff(principal): Staf
     let company = Arc::clone(edge.company(&principal.tenant)?);
     let mut items = Vec::new();
     for agent in &company.agents {
-        let view = edge.host.view_json(&Address::new(principal.tenant.clone(), Agent::KIND, agent.id.shared())).await?;
+        let view = edge
+            .host
+            .view_json(&Address::new(principal.tenant.clone(), Agent::KIND, agent.id.shared()))
+            .await?;
         items.push(json!({
             "id": agent.id, "name": agent.name, "queues": agent.queues,
             "state": view["state"], "capacity": view["capacity"], "places": view["places"],
@@ -109,11 +126,17 @@ pub(crate) async fn agents(State(edge): State<Arc<Edge>>, Staff(principal): Staf
 }
 
 /// `GET /v1/knowledge`
-pub(crate) async fn knowledge(State(edge): State<Arc<Edge>>, Staff(principal): Staff, Query(listing): Query<Listing>) -> Answer {
+pub(crate) async fn knowledge(
+    State(edge): State<Arc<Edge>>,
+    Staff(principal): Staff,
+    Query(listing): Query<Listing>,
+) -> Answer {
     let company = edge.company(&principal.tenant)?;
     let entries = company.bot.as_ref().map(|bot| bot.index.knowledge().entries()).unwrap_or_default();
     let skip = match &listing.after {
-        Some(after) => entries.iter().position(|entry| entry.id == *after).map_or(entries.len(), |place| place + 1),
+        Some(after) => {
+            entries.iter().position(|entry| entry.id == *after).map_or(entries.len(), |place| place + 1)
+        }
         None => 0,
     };
     let page: Vec<_> = entries.iter().skip(skip).take(listing.limit()).collect();
@@ -136,7 +159,11 @@ pub(crate) struct Asking {
 }
 
 /// `GET /v1/knowledge/search`: what the bot would make of a question.
-pub(crate) async fn search(State(edge): State<Arc<Edge>>, Staff(principal): Staff, Query(asking): Query<Asking>) -> Answer {
+pub(crate) async fn search(
+    State(edge): State<Arc<Edge>>,
+    Staff(principal): Staff,
+    Query(asking): Query<Asking>,
+) -> Answer {
     let company = edge.company(&principal.tenant)?;
     let Some(bot) = &company.bot else { return Err(Problem::new(Code::NotFound, "this company has no bot")) };
     let outcome = match judge(&bot.index, &asking.q, &bot.thresholds) {
@@ -152,4 +179,3 @@ pub(crate) async fn search(State(edge): State<Arc<Edge>>, Staff(principal): Staf
         .collect();
     Ok(Json(json!({ "outcome": outcome, "items": items })))
 }
-

@@ -19,8 +19,9 @@ impl Talk {
         let entries = entries.map_err(|error| goodbye(Bye::Internal, error.to_string()))?;
         let mut shown = after;
         for entry in &entries {
-            let envelope: Envelope<Event> =
-                unseal(&entry.body).map_err(|_| goodbye(Bye::Internal, format!("a stored event of {} cannot be read", source.key)))?;
+            let envelope: Envelope<Event> = unseal(&entry.body).map_err(|_| {
+                goodbye(Bye::Internal, format!("a stored event of {} cannot be read", source.key))
+            })?;
             match self.socket.held(source, entry.seq) {
                 Some((request, accepted)) => self.answered(request, source, Ok(accepted)),
                 None => self.event(source, entry.seq, &envelope.body),

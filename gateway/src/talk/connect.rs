@@ -55,11 +55,13 @@ pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut Transport) -> Resu
     if bytes.len() > FIRST_FRAME_BYTES_MAX {
         return Err(goodbye(Bye::FrameTooLarge, "the first frame has at most 16 KiB"));
     }
-    let head = wire::head(encoding, &bytes).map_err(|error| goodbye(Bye::BadFrame, format!("the frame cannot be read: {error}")))?;
+    let head = wire::head(encoding, &bytes)
+        .map_err(|error| goodbye(Bye::BadFrame, format!("the frame cannot be read: {error}")))?;
     if head.t != "connect" {
         return Err(goodbye(Bye::BadFrame, format!("the first frame is connect, not {:?}", head.t)));
     }
-    let connect: Connect = wire::params(encoding, &bytes).map_err(|refusal| goodbye(Bye::BadFrame, refusal.detail))?;
+    let connect: Connect =
+        wire::params(encoding, &bytes).map_err(|refusal| goodbye(Bye::BadFrame, refusal.detail))?;
     if edge.draining() {
         return Err(goodbye(Bye::Drain, "the node is going down"));
     }
@@ -70,9 +72,16 @@ pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut Transport) -> Resu
     welcome(edge, transport, principal, connect).await
 }
 
-async fn welcome(edge: &Arc<Edge>, transport: &mut Transport, principal: Principal, connect: Connect) -> Result<Talk, Goodbye> {
+async fn welcome(
+    edge: &Arc<Edge>,
+    transport: &mut Transport,
+    principal: Principal,
+    connect: Connect,
+) -> Result<Talk, Goodbye> {
     let device = connect.device;
-    if !(1..=48).contains(&device.len()) || !device.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+    if !(1..=48).contains(&device.len())
+        || !device.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    {
         return Err(goodbye(Bye::BadFrame, "device is 1 to 48 letters, digits, _ or -"));
     }
     let failed = |refusal: Refusal| goodbye(Bye::Internal, refusal.detail);
@@ -83,7 +92,13 @@ async fn welcome(edge: &Arc<Edge>, transport: &mut Transport, principal: Princip
     let open = open_conversations(edge, &principal, &resume).await.map_err(failed)?;
     let limits = &edge.limits;
     let (per_s, burst) = limits.rate(principal.role);
-    let socket = Socket::new(edge.next_socket(), principal.tenant.clone(), principal.id.clone(), device, limits.queue_bytes(principal.role));
+    let socket = Socket::new(
+        edge.next_socket(),
+        principal.tenant.clone(),
+        principal.id.clone(),
+        device,
+        limits.queue_bytes(principal.role),
+    );
     let mut talk = Talk {
         edge: Arc::clone(edge),
         socket,
@@ -199,13 +214,24 @@ impl Talk {
             && let Some(map) = d.as_object_mut()
         {
             // An agent who was never online has the capacity of the company's settings.
-            let setting = self.edge.company(&self.principal.tenant).ok().and_then(|company| company.agent(&self.principal.id));
-            let capacity = presence["capacity"].as_u64().filter(|capacity| *capacity > 0).or(setting.map(|setting| setting.capacity.into()));
-            let presence = json!({ "state": presence["state"], "capacity": capacity, "places": presence["places"] });
+            let setting = self
+                .edge
+                .company(&self.principal.tenant)
+                .ok()
+                .and_then(|company| company.agent(&self.principal.id));
+            let capacity = presence["capacity"]
+                .as_u64()
+                .filter(|capacity| *capacity > 0)
+                .or(setting.map(|setting| setting.capacity.into()));
+            let presence =
+                json!({ "state": presence["state"], "capacity": capacity, "places": presence["places"] });
             map.insert("presence".into(), presence);
         }
         self.s += 1;
         let ts = self.edge.host.now().ms();
-        self.frames.push(encode(self.encoding, &Ev { t: "ev", s: self.s, k: "snapshot", cv: None, ep: None, o: None, ts, d }));
+        self.frames.push(encode(
+            self.encoding,
+            &Ev { t: "ev", s: self.s, k: "snapshot", cv: None, ep: None, o: None, ts, d },
+        ));
     }
 }

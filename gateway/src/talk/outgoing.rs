@@ -32,7 +32,9 @@ impl Talk {
                 Some(Out::Answer { request, source, answer }) => self.answered(request, &source, answer),
                 Some(Out::Reply { request, answer }) => self.replied(request, answer),
                 Some(Out::Behind(source)) => self.behind.push(source),
-                Some(Out::Replaced) => return Err(goodbye(Bye::Replaced, "another socket of this device has connected")),
+                Some(Out::Replaced) => {
+                    return Err(goodbye(Bye::Replaced, "another socket of this device has connected"));
+                }
                 Some(Out::Drain) => return Err(goodbye(Bye::Drain, "the node is going down: connect again")),
             }
         }
@@ -49,7 +51,10 @@ impl Talk {
         let frame = if let Event::Said(said) = event {
             let Ok(conversation) = cv.parse::<ConversationId>() else { return };
             let d = Created { message: wire::message(conversation, cv, o, said) };
-            encode(self.encoding, &Ev { t: "ev", s, k: "message.created", cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d })
+            encode(
+                self.encoding,
+                &Ev { t: "ev", s, k: "message.created", cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d },
+            )
         } else {
             let Some((k, d)) = wire::shown(event) else { return };
             encode(self.encoding, &Ev { t: "ev", s, k, cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d })
@@ -66,7 +71,11 @@ impl Talk {
         let frame = match answer {
             Ok(accepted) => self.done(request, source, pending.sends, accepted, false),
             Err(Refusal { code: Code::Duplicate, seq, .. }) => {
-                let accepted = Accepted { first: seq.unwrap_or_default(), last: seq.unwrap_or_default(), at: self.edge.host.now() };
+                let accepted = Accepted {
+                    first: seq.unwrap_or_default(),
+                    last: seq.unwrap_or_default(),
+                    at: self.edge.host.now(),
+                };
                 self.done(request, source, pending.sends, accepted, true)
             }
             Err(refusal) => wire::refused(self.encoding, request, &refusal),

@@ -15,7 +15,12 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     pub(crate) fn new(per_s: u32, burst: u32) -> Self {
-        Self { per_s: f64::from(per_s), burst: f64::from(burst), tokens: f64::from(burst), filled: Instant::now() }
+        Self {
+            per_s: f64::from(per_s),
+            burst: f64::from(burst),
+            tokens: f64::from(burst),
+            filled: Instant::now(),
+        }
     }
 
     /// Takes one token, or says how long to wait for it, milliseconds.
@@ -28,7 +33,11 @@ impl Bucket {
             return Ok(());
         }
         let wait_ms = (1.0 - self.tokens) / self.per_s.max(0.001) * 1_000.0;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1,000,000")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and 1,000,000"
+        )]
         Err(wait_ms.ceil().clamp(1.0, 1_000_000.0) as u32)
     }
 }

@@ -8,7 +8,9 @@ use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::{Conversation, Session, SessionCommand};
 use conversa_actors::letter::Payload;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{Author, AuthorKind, Closer, Command, Person, QueueReason, Say, Visibility};
+use conversa_engine::conversation::{
+    Author, AuthorKind, Closer, Command, Person, QueueReason, Say, Visibility,
+};
 use conversa_engine::desk::{AgentCommand, Presence};
 use conversa_engine::ids::{ConversationId, OfferId, is_id};
 use conversa_engine::refusal::{Code, Refusal};
@@ -88,10 +90,12 @@ impl Talk {
 
     fn dispatch(&mut self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         self.bucket.take(Instant::now()).map_err(|ms| {
-            Refusal::new(Code::RateLimited, "too many requests: wait and repeat it with the same key").retry_after_ms(ms)
+            Refusal::new(Code::RateLimited, "too many requests: wait and repeat it with the same key")
+                .retry_after_ms(ms)
         })?;
         if self.edge.failing() {
-            return Err(Refusal::new(Code::Unavailable, "the node's store cannot write now: try again").retry_after_ms(2_000));
+            return Err(Refusal::new(Code::Unavailable, "the node's store cannot write now: try again")
+                .retry_after_ms(2_000));
         }
         let role = self.principal.role;
         match (head.m.as_deref().unwrap_or_default(), role) {
@@ -115,12 +119,15 @@ impl Talk {
             ("presence.set", Role::Agent) => self.set_presence(bytes, id),
             ("history.page", _) => self.history(head, bytes, id),
             (
-                method @ ("message.send" | "conversation.open" | "human.request" | "conversation.close" | "offer.accept" | "offer.decline"
-                | "presence.set"),
+                method @ ("message.send" | "conversation.open" | "human.request" | "conversation.close"
+                | "offer.accept" | "offer.decline" | "presence.set"),
                 _,
             ) => Err(Refusal::new(Code::Forbidden, format!("{method} is not for your role"))),
             ("", _) => Err(Refusal::new(Code::BadRequest, "a req names its method in m")),
-            (method, _) => Err(Refusal::new(Code::BadRequest, format!("unknown method {method:?}; there are: {METHODS}"))),
+            (method, _) => Err(Refusal::new(
+                Code::BadRequest,
+                format!("unknown method {method:?}; there are: {METHODS}"),
+            )),
         }
     }
 
@@ -144,14 +151,22 @@ impl Talk {
     }
 
     fn conversation(&self, head: &Head<'_>) -> Result<Address, Refusal> {
-        let cv = head.cv.as_deref().ok_or_else(|| Refusal::new(Code::BadRequest, "the request names its conversation in cv"))?;
-        let known: ConversationId = cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation: open one first"))?;
+        let cv = head
+            .cv
+            .as_deref()
+            .ok_or_else(|| Refusal::new(Code::BadRequest, "the request names its conversation in cv"))?;
+        let known: ConversationId = cv
+            .parse()
+            .map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation: open one first"))?;
         Ok(Address::new(self.principal.tenant.clone(), Conversation::KIND, known.to_string()))
     }
 
     fn send(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Send { content, visibility } = self.params(bytes)?;
-        let key = head.key.as_deref().ok_or_else(|| Refusal::new(Code::BadRequest, "message.send carries a key: <device>.<n>"))?;
+        let key = head
+            .key
+            .as_deref()
+            .ok_or_else(|| Refusal::new(Code::BadRequest, "message.send carries a key: <device>.<n>"))?;
         let key = key.parse().map_err(|error| Refusal::new(Code::BadRequest, format!("{error}")))?;
         let say = Say { author: self.author(), key: Some(key), content, visibility };
         self.edge.metrics.messages.inc();
@@ -168,7 +183,10 @@ impl Talk {
     fn open(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Open { channel, lang, name } = self.params(bytes)?;
         if !is_id(&channel) || !is_id(&lang) {
-            return Err(Refusal::new(Code::BadRequest, "channel and lang are short words, for instance web and zh"));
+            return Err(Refusal::new(
+                Code::BadRequest,
+                "channel and lang are short words, for instance web and zh",
+            ));
         }
         let name = name.unwrap_or_else(|| self.principal.name.clone()).chars().take(64).collect();
         let command = SessionCommand::Open { channel: channel.clone(), language: lang, name };
@@ -191,7 +209,9 @@ impl Talk {
     fn history(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let page: history::Page = self.params(bytes)?;
         let address = self.conversation(head)?;
-        self.spawn(id, move |edge, principal| async move { history::page(&edge, &principal, &address, page).await });
+        self.spawn(id, move |edge, principal| async move {
+            history::page(&edge, &principal, &address, page).await
+        });
         Ok(())
     }
 
@@ -206,18 +226,27 @@ impl Talk {
 }
 
 /// Opens a conversation, or finds the live one; it can be spoken to when this returns.
-async fn open(edge: &Arc<Edge>, principal: &Principal, channel: &str, command: SessionCommand) -> Result<Value, Refusal> {
+async fn open(
+    edge: &Arc<Edge>,
+    principal: &Principal,
+    channel: &str,
+    command: SessionCommand,
+) -> Result<Value, Refusal> {
     let session = Address::new(principal.tenant.clone(), Session::KIND, principal.id.shared());
     match edge.host.ask(&session, Payload::of(command)).await {
         Ok(_) | Err(Refusal { code: Code::Duplicate, .. }) => {}
         Err(refusal) => return Err(refusal),
     }
     let view = edge.host.view_json(&session).await?;
-    let unavailable = || Refusal::new(Code::Unavailable, "the conversation is not open yet: try again").retry_after_ms(200);
+    let unavailable =
+        || Refusal::new(Code::Unavailable, "the conversation is not open yet: try again").retry_after_ms(200);
     let cv = view["live"][channel].as_str().ok_or_else(unavailable)?.to_owned();
-    let conversation = edge.host.view_json(&Address::new(principal.tenant.clone(), Conversation::KIND, cv.as_str())).await?;
+    let conversation =
+        edge.host.view_json(&Address::new(principal.tenant.clone(), Conversation::KIND, cv.as_str())).await?;
     if conversation.is_null() {
         return Err(unavailable());
     }
-    Ok(json!({ "cv": cv, "o": conversation["o"], "ep": 1, "phase": conversation["phase"], "controller": conversation["controller"] }))
+    Ok(
+        json!({ "cv": cv, "o": conversation["o"], "ep": 1, "phase": conversation["phase"], "controller": conversation["controller"] }),
+    )
 }

@@ -50,7 +50,11 @@ pub fn message<'a>(conversation: ConversationId, cv: &'a str, o: u64, said: &'a 
 #[must_use]
 pub fn shown(event: &Event) -> Option<(&'static str, Value)> {
     Some(match event {
-        Event::Said(_) | Event::Forwarded(_) | Event::OfferRejected { .. } | Event::OfferVoided { .. } | Event::PlaceChecked { .. } => return None,
+        Event::Said(_)
+        | Event::Forwarded(_)
+        | Event::OfferRejected { .. }
+        | Event::OfferVoided { .. }
+        | Event::PlaceChecked { .. } => return None,
         Event::Opened(opening) => (
             "conversation.opened",
             json!({
@@ -67,19 +71,27 @@ pub fn shown(event: &Event) -> Option<(&'static str, Value)> {
                 "phase": "offered", "controller": format!("queue:{queue}"),
             }),
         ),
-        Event::Assigned { agent, .. } => {
-            ("conversation.assigned", json!({ "agent": agent, "phase": "assigned", "controller": format!("agent:{}", agent.id) }))
-        }
+        Event::Assigned { agent, .. } => (
+            "conversation.assigned",
+            json!({ "agent": agent, "phase": "assigned", "controller": format!("agent:{}", agent.id) }),
+        ),
         Event::Closed { by, reason, .. } => {
             let by: &Closer = by;
-            ("conversation.closed", json!({ "by": by, "reason": reason, "phase": "closed", "controller": null }))
+            (
+                "conversation.closed",
+                json!({ "by": by, "reason": reason, "phase": "closed", "controller": null }),
+            )
         }
-        Event::Reopened { bot, .. } => {
-            ("conversation.reopened", json!({ "phase": "bot", "controller": bot.as_ref().map(|bot| format!("bot:{bot}")) }))
-        }
+        Event::Reopened { bot, .. } => (
+            "conversation.reopened",
+            json!({ "phase": "bot", "controller": bot.as_ref().map(|bot| format!("bot:{bot}")) }),
+        ),
     })
 }
 
 fn queued(queue: &str, reason: &str) -> (&'static str, Value) {
-    ("conversation.queued", json!({ "queue": queue, "reason": reason, "phase": "queued", "controller": format!("queue:{queue}") }))
+    (
+        "conversation.queued",
+        json!({ "queue": queue, "reason": reason, "phase": "queued", "controller": format!("queue:{queue}") }),
+    )
 }

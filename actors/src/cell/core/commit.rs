@@ -71,9 +71,16 @@ impl<B: Behaviour> Core<B> {
     fn feed(&mut self, first: u64, events: &Arc<[Shown]>, out: &mut Vec<Effect>) {
         let (source, head) = (&self.setting.address, self.head);
         for watched in &mut self.watched {
-            let interesting = events.iter().filter_map(|event| event.downcast_ref()).any(watched.watching.interest);
+            let interesting =
+                events.iter().filter_map(|event| event.downcast_ref()).any(watched.watching.interest);
             if interesting {
-                let heard = Heard { conversation: source.clone(), after: watched.fed, first, events: Arc::clone(events), head };
+                let heard = Heard {
+                    conversation: source.clone(),
+                    after: watched.fed,
+                    first,
+                    events: Arc::clone(events),
+                    head,
+                };
                 out.push(Effect::Feed { watcher: watched.slot.clone(), heard });
                 watched.fed = head;
             }
@@ -84,7 +91,13 @@ impl<B: Behaviour> Core<B> {
     pub(super) fn announce(&self, out: &mut Vec<Effect>) {
         let (source, head) = (&self.setting.address, self.head);
         for watched in self.watched.iter().filter(|watched| watched.stored < watched.fed) {
-            let heard = Heard { conversation: source.clone(), after: head, first: head + 1, events: Arc::default(), head };
+            let heard = Heard {
+                conversation: source.clone(),
+                after: head,
+                first: head + 1,
+                events: Arc::default(),
+                head,
+            };
             out.push(Effect::Feed { watcher: watched.slot.clone(), heard });
         }
     }
@@ -98,7 +111,8 @@ impl<B: Behaviour> Core<B> {
         self.stage = Stage::Dead;
         for effect in lost.into_iter().flat_map(|batch| batch.withheld) {
             if let Effect::Answer(asker, _) = effect {
-                let refusal = Refusal::new(Code::Unavailable, "it was not stored: try again").retry_after_ms(500);
+                let refusal =
+                    Refusal::new(Code::Unavailable, "it was not stored: try again").retry_after_ms(500);
                 out.push(Effect::Answer(asker, Err(refusal)));
             }
         }

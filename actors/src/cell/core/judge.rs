@@ -8,9 +8,9 @@ use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
 
 use super::{Core, QUIET_MS, SNAPSHOT_EVENTS, ShownEvent};
+use crate::address::Address;
 use crate::behaviour::{Behaviour, Outbox, Shown};
 use crate::cell::envelope::seal;
-use crate::address::Address;
 use crate::cell::machine::{Accepted, Asker, Effect, Push, Request, Ticket};
 use crate::cell::marks::StoredMark;
 use crate::cell::outgoing::LETTERS_MAX;
@@ -47,7 +47,8 @@ impl<B: Behaviour> Core<B> {
 
     pub(super) fn request(&mut self, now: Time, request: Request, out: &mut Vec<Effect>) {
         if self.outgoing.len() >= LETTERS_MAX {
-            let refusal = Refusal::new(Code::Overloaded, "this actor has too many letters on their way").retry_after_ms(1_000);
+            let refusal = Refusal::new(Code::Overloaded, "this actor has too many letters on their way")
+                .retry_after_ms(1_000);
             return self.withhold(Effect::Answer(request.asker, Err(refusal)), out);
         }
         match request.payload.open::<B::Command>() {
@@ -77,7 +78,14 @@ impl<B: Behaviour> Core<B> {
         }
     }
 
-    fn judge(&mut self, now: Time, command: B::Command, cause: Option<(Address, LetterId)>, asker: Asker, out: &mut Vec<Effect>) {
+    fn judge(
+        &mut self,
+        now: Time,
+        command: B::Command,
+        cause: Option<(Address, LetterId)>,
+        asker: Asker,
+        out: &mut Vec<Effect>,
+    ) {
         let events = match self.state.decide(&self.context(now, self.tip + 1), command) {
             Ok(events) => events,
             Err(refusal) => return self.refused(refusal, cause, asker, out),
@@ -93,12 +101,22 @@ impl<B: Behaviour> Core<B> {
         if let Some((from, id)) = cause {
             self.withhold(Effect::Take { from, id }, out);
         }
-        let accepted = if self.tip == before { Accepted { first: 0, last: 0, at: now } } else { Accepted { first: before + 1, last: self.tip, at: now } };
+        let accepted = if self.tip == before {
+            Accepted { first: 0, last: 0, at: now }
+        } else {
+            Accepted { first: before + 1, last: self.tip, at: now }
+        };
         self.withhold(Effect::Answer(asker, Ok(accepted)), out);
         self.submit(now, out);
     }
 
-    fn refused(&mut self, refusal: Refusal, cause: Option<(Address, LetterId)>, asker: Asker, out: &mut Vec<Effect>) {
+    fn refused(
+        &mut self,
+        refusal: Refusal,
+        cause: Option<(Address, LetterId)>,
+        asker: Asker,
+        out: &mut Vec<Effect>,
+    ) {
         if let Some((from, id)) = cause {
             if refusal.code.retry() {
                 // A bound is reached: not taken over, so it comes again.
@@ -123,7 +141,13 @@ impl<B: Behaviour> Core<B> {
         let shown: Shown = Arc::new(event);
         let (source, seq) = (self.setting.address.clone(), self.tip);
         self.pending.withheld.extend(outbox.people.into_iter().map(|person| {
-            Effect::Push(Push { person, source: source.clone(), seq, event: Some(Arc::clone(&shown)), origin })
+            Effect::Push(Push {
+                person,
+                source: source.clone(),
+                seq,
+                event: Some(Arc::clone(&shown)),
+                origin,
+            })
         }));
         self.pending.shown.push(ShownEvent(shown));
         if self.tip.is_multiple_of(SNAPSHOT_EVENTS) {
@@ -151,7 +175,12 @@ impl<B: Behaviour> Core<B> {
         let from = &self.setting.address;
         let numbered = letters.into_iter().zip(0..);
         numbered
-            .map(|((kind, key, payload), index)| Letter { from: from.clone(), to: from.beside(kind, key), id: LetterId { seq, index }, payload })
+            .map(|((kind, key, payload), index)| Letter {
+                from: from.clone(),
+                to: from.beside(kind, key),
+                id: LetterId { seq, index },
+                payload,
+            })
             .collect()
     }
 }

@@ -39,14 +39,22 @@ impl<B: Behaviour> Core<B> {
     }
 
     fn wake_key(&self) -> RowKey {
-        RowKey { table: WAKES, partition: wake_partition(self.setting.address.shard()), key: self.setting.address.to_string() }
+        RowKey {
+            table: WAKES,
+            partition: wake_partition(self.setting.address.shard()),
+            key: self.setting.address.to_string(),
+        }
     }
 
     /// Passivation: writes what the next activation needs, then asks to stop.
     pub(super) fn retire(&mut self, now: Time, pressure: bool, out: &mut Vec<Effect>) {
-        let busy = self.flight.is_some() || !self.pending.bodies.is_empty() || !self.backlog.is_empty() || self.wake == Wake::Entering;
+        let busy = self.flight.is_some()
+            || !self.pending.bodies.is_empty()
+            || !self.backlog.is_empty()
+            || self.wake == Wake::Entering;
         let unsent = self.outgoing.len() > 0;
-        let unwatched = self.wake == Wake::Entered && self.watched.iter().any(|watched| watched.stored < watched.fed);
+        let unwatched =
+            self.wake == Wake::Entered && self.watched.iter().any(|watched| watched.stored < watched.fed);
         if busy || (!pressure && unsent) {
             return;
         }
@@ -70,7 +78,13 @@ impl<B: Behaviour> Core<B> {
         out.push(Effect::PutRows(Ticket::Rest, rows));
     }
 
-    pub(super) fn rows_put(&mut self, now: Time, ticket: Ticket, outcome: Result<(), StoreError>, out: &mut Vec<Effect>) {
+    pub(super) fn rows_put(
+        &mut self,
+        now: Time,
+        ticket: Ticket,
+        outcome: Result<(), StoreError>,
+        out: &mut Vec<Effect>,
+    ) {
         match (ticket, outcome) {
             (Ticket::Wake, Ok(())) => {
                 self.wake = Wake::Entered;
@@ -103,5 +117,10 @@ fn stamp(now: Time) -> i64 {
 
 fn stored(letter: &Letter) -> StoredLetter {
     let payload: Bytes = letter.payload.encode();
-    StoredLetter { kind: letter.to.kind.to_owned(), key: letter.to.key.to_string(), id: letter.id, payload: payload.to_vec() }
+    StoredLetter {
+        kind: letter.to.kind.to_owned(),
+        key: letter.to.key.to_string(),
+        id: letter.id,
+        payload: payload.to_vec(),
+    }
 }

@@ -44,7 +44,8 @@ impl<B: Behaviour> Core<B> {
             return;
         };
         self.state = state;
-        (self.tip, self.head, self.told, self.snapshot) = (snapshot.seq, snapshot.seq, snapshot.told, snapshot.seq);
+        (self.tip, self.head, self.told, self.snapshot) =
+            (snapshot.seq, snapshot.seq, snapshot.told, snapshot.seq);
         for mark in &snapshot.marks {
             self.marks.note(mark);
         }
@@ -52,7 +53,12 @@ impl<B: Behaviour> Core<B> {
             let Some(kind) = registry::kind(&letter.kind) else { continue };
             let from = self.setting.address.clone();
             let to = from.beside(kind, letter.key);
-            self.pending.letters.push(Letter { from, to, id: letter.id, payload: Payload::Encoded(letter.payload.into()) });
+            self.pending.letters.push(Letter {
+                from,
+                to,
+                id: letter.id,
+                payload: Payload::Encoded(letter.payload.into()),
+            });
         }
     }
 
@@ -62,8 +68,8 @@ impl<B: Behaviour> Core<B> {
             if entry.seq != self.tip + 1 {
                 return Err(format!("the journal has a gap: {} is followed by {}", self.tip, entry.seq));
             }
-            let envelope: Envelope<B::Event> =
-                unseal(&entry.body).map_err(|error| format!("event {} cannot be read: {error}", entry.seq))?;
+            let envelope: Envelope<B::Event> = unseal(&entry.body)
+                .map_err(|error| format!("event {} cannot be read: {error}", entry.seq))?;
             self.tip = entry.seq;
             self.state.apply(&envelope.body);
             self.told = self.told.max(envelope.told);
