@@ -183,7 +183,9 @@ impl Host {
     }
 
     fn submit(self: &Arc<Self>, to: &Address, request: Request) {
-        if let Err(Input::Request(Request { asker, .. })) = self.deliver(to, Input::Request(request)) {
+        if let Err(refused) = self.deliver(to, Input::Request(request))
+            && let Input::Request(Request { asker, .. }) = *refused
+        {
             self.meters.overloaded.add();
             let refusal =
                 Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250);
@@ -226,7 +228,7 @@ impl Host {
     ///
     /// # Errors
     /// The input, when the mailbox is full or the actor may not run now.
-    pub(crate) fn deliver(self: &Arc<Self>, to: &Address, input: Input) -> Result<(), Input> {
+    pub(crate) fn deliver(self: &Arc<Self>, to: &Address, input: Input) -> Result<(), Box<Input>> {
         self.roster.deliver(to, input, self.now(), |seat| self.spawn(to, seat))
     }
 

@@ -30,8 +30,10 @@ pub use refold::{Refold, Refolded};
 
 /// The table of contributions.
 pub const CONTRIBUTIONS: &str = "contribution";
-/// Changed contributions are stored after this time at the latest, milliseconds.
-const FLUSH_MS: i64 = 300;
+/// Changed contributions are stored after this time, milliseconds: totals are shown from memory, and until then wake rows stand.
+const FLUSH_MS: i64 = 2_000;
+/// The same when a conversation waits for it to go to rest.
+const FLUSH_SOON_MS: i64 = 20;
 /// Contributions kept in memory; beyond it those that are stored are dropped.
 const HELD_MAX: usize = 4096;
 
@@ -198,18 +200,21 @@ impl<W: Watcher> Slot<W> {
             }
             held.read = held.read.max(heard.head);
         }
-        self.go_on(now, &heard.conversation, out);
+        // Without events it is a conversation that waits.
+        let within_ms = if heard.events.is_empty() { FLUSH_SOON_MS } else { FLUSH_MS };
+        self.go_on(now, &heard.conversation, within_ms, out);
     }
 
     /// Reads what is missing, or says that nothing is.
-    fn go_on(&mut self, now: Time, conversation: &Address, out: &mut Vec<Effect>) {
+    fn go_on(&mut self, now: Time, conversation: &Address, within_ms: i64, out: &mut Vec<Effect>) {
         let Some(held) = self.held.get_mut(&conversation.key) else { return };
         if held.read < held.head {
             held.stage = Stage::Reading;
             return out.push(Effect::Read { conversation: conversation.clone(), after: held.read });
         }
         if held.dirty {
-            self.flush_at.get_or_insert(now.after_ms(FLUSH_MS));
+            let at = now.after_ms(within_ms);
+            self.flush_at = Some(self.flush_at.map_or(at, |standing| standing.min(at)));
         } else {
             let cursor = held.read;
             out.push(Effect::Watched { conversation: conversation.clone(), watcher: W::NAME, cursor });
@@ -234,7 +239,7 @@ impl<W: Watcher> Slot<W> {
         held.read = stored.cursor;
         held.live = stored;
         held.stage = Stage::Ready;
-        self.go_on(now, conversation, out);
+        self.go_on(now, conversation, FLUSH_SOON_MS, out);
     }
 
     fn read(
@@ -259,7 +264,7 @@ impl<W: Watcher> Slot<W> {
             // The log is shorter than was said: nothing more to read now.
             held.head = held.read;
         }
-        self.go_on(now, conversation, out);
+        self.go_on(now, conversation, FLUSH_SOON_MS, out);
     }
 
     fn flush(&mut self, now: Time, out: &mut Vec<Effect>) {
@@ -302,7 +307,7 @@ impl<W: Watcher> Slot<W> {
                 }
                 (Err(_), Some(held)) => {
                     held.dirty = true;
-                    self.flush_at.get_or_insert(now.after_ms(FLUSH_MS * 4));
+                    self.flush_at.get_or_insert(now.after_ms(FLUSH_MS));
                 }
                 (Err(_), None) => {}
             }

@@ -26,7 +26,7 @@ pub(crate) struct Metrics {
     refusals: Family<Labels, Counter>,
     closes: Family<Labels, Counter>,
     sockets: Gauge,
-    host: Vec<(Gauge, fn(&Host) -> u64)>,
+    host: Vec<Gauge>,
     store_commits: Gauge,
     store_writes: Gauge,
     store_failing: Gauge,
@@ -77,7 +77,7 @@ impl Metrics {
             gauge
         };
         let sockets = gauge("conversa_sockets", "WebSockets that are connected");
-        let host = HOST.iter().map(|(name, help, reading)| (gauge(name, help), *reading)).collect();
+        let host = HOST.iter().map(|(name, help, _)| gauge(name, help)).collect();
         let store_commits = gauge("conversa_store_commits", "Commits of the embedded store");
         let store_writes = gauge("conversa_store_writes", "Writes in these commits");
         let store_failing = gauge("conversa_store_failing", "1 while the store cannot write");
@@ -109,7 +109,7 @@ impl Metrics {
     pub(crate) fn page(&self, host: &Arc<Host>, store: &State) -> String {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.sockets.set(signed(host.lobby().len() as u64));
-        for (gauge, reading) in &self.host {
+        for (gauge, (.., reading)) in self.host.iter().zip(HOST) {
             gauge.set(signed(reading(host)));
         }
         self.store_commits.set(signed(store.commits()));

@@ -124,13 +124,13 @@ impl Roster {
         input: Input,
         now: Time,
         spawn: impl Fn(Seat) -> Option<Inbox>,
-    ) -> Result<(), Input> {
+    ) -> Result<(), Box<Input>> {
         let mut stripe = self.stripe(to).lock();
         if !stripe.failures.is_empty()
             && let Some(failures) = stripe.failures.get(to)
         {
             if now < failures.until {
-                return Err(input);
+                return Err(Box::new(input));
             }
             if now.ms_since(failures.last) > FORGIVEN_MS {
                 stripe.failures.remove(to);
@@ -138,20 +138,20 @@ impl Roster {
         }
         if !stripe.awake.contains_key(to) {
             let seat = Seat::new(now);
-            let Some(inbox) = spawn(seat.clone()) else { return Err(input) };
+            let Some(inbox) = spawn(seat.clone()) else { return Err(Box::new(input)) };
             self.count.fetch_add(1, Ordering::Relaxed);
             stripe.awake.insert(to.clone(), Awake { inbox, seat });
         }
-        let Some(awake) = stripe.awake.get_mut(to) else { return Err(input) };
+        let Some(awake) = stripe.awake.get_mut(to) else { return Err(Box::new(input)) };
         if bounded(&input) && awake.seat.waiting() >= MAILBOX_MAX {
-            return Err(input);
+            return Err(Box::new(input));
         }
         awake.put(input, now).or_else(|input| {
             // It ended without a word: a new one takes its place.
             let seat = Seat::new(now);
-            let Some(inbox) = spawn(seat.clone()) else { return Err(*input) };
+            let Some(inbox) = spawn(seat.clone()) else { return Err(input) };
             *awake = Awake { inbox, seat };
-            awake.put(*input, now).map_err(|input| *input)
+            awake.put(*input, now)
         })
     }
 
