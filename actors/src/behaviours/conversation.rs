@@ -32,7 +32,7 @@ impl Behaviour for Conversation {
     }
 
     fn react(&self, cx: &Context<'_>, event: &Event, out: &mut Outbox) {
-        self.show(event, out);
+        self.show(out);
         let Ok(id) = cx.key().parse::<ConversationId>() else { return };
         match event {
             Event::Said(said) => self.tell_bot(id, cx.seq, said, out),
@@ -92,7 +92,8 @@ impl Behaviour for Conversation {
 
     fn audience(&self) -> Vec<PersonId> {
         let visitor = self.0.opening().map(|opening| opening.visitor.id.clone());
-        visitor.into_iter().chain(self.0.agent().map(|agent| agent.id.clone())).collect()
+        let parted = self.0.parted().map(|(agent, _)| agent.clone());
+        visitor.into_iter().chain(self.0.agent().map(|agent| agent.id.clone())).chain(parted).collect()
     }
 
     fn view(&self) -> Value {
@@ -130,30 +131,17 @@ impl Behaviour for Conversation {
 
 impl Conversation {
     /// The visitor sees what is public; the agent who holds it, and one who just lost it, see everything.
-    fn show(&self, event: &Event, out: &mut Outbox) {
+    fn show(&self, out: &mut Outbox) {
         if let Some(opening) = self.0.opening() {
             out.push(&opening.visitor.id);
         }
         if let Some(agent) = self.0.agent() {
             out.push(&agent.id);
         }
-        match event {
-            Event::OfferEnded { agent, .. } => out.push(agent),
-            Event::Closed { held, .. } => {
-                if let Some((agent, _)) = &held.place {
-                    out.push(agent);
-                }
-            }
-            Event::Opened(_)
-            | Event::Said(_)
-            | Event::Queued { .. }
-            | Event::Offered { .. }
-            | Event::OfferRejected { .. }
-            | Event::OfferVoided { .. }
-            | Event::Assigned { .. }
-            | Event::PlaceChecked { .. }
-            | Event::Forwarded(_)
-            | Event::Reopened { .. } => {}
+        if let Some((agent, seq)) = self.0.parted()
+            && seq == self.0.head()
+        {
+            out.push(agent);
         }
     }
 
@@ -168,7 +156,9 @@ impl Conversation {
     ) {
         let why = OfferEnd::AgentGone;
         match self.0.phase() {
-            Phase::Queued(wait) if wait.queue == *queue => {
+            // Also while another offer of that queue stands: one made before a close can come after the reopening, and the
+            // queue, which knows the later one only, would wait for it for ever.
+            Phase::Queued(wait) | Phase::Offered(wait, _) if wait.queue == *queue => {
                 out.tell::<Queue>(
                     queue,
                     QueueCommand::Returned {
@@ -179,7 +169,6 @@ impl Conversation {
                     },
                 );
             }
-            Phase::Offered(wait, _) if wait.queue == *queue => {}
             Phase::Unopened
             | Phase::Bot
             | Phase::Queued(_)

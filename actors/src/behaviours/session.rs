@@ -167,7 +167,10 @@ impl Session {
         conversation: ConversationId,
         said: Said,
     ) -> Vec<Event> {
+        // A key names a message where it was written: elsewhere it would name another message of that device.
+        let elsewhere = |said: Said| Said { key: None, ..said };
         if let Some(to) = self.live.get(&channel) {
+            let said = if *to == conversation { said } else { elsewhere(said) };
             return vec![Event::Carried { channel, to: *to, reopen: false, said }];
         }
         let recent = self
@@ -180,7 +183,7 @@ impl Session {
         let next = opened(cx, channel.clone(), self.language.clone(), self.name.clone());
         let Event::Opened { conversation: to, .. } = &next else { return Vec::new() };
         let to = *to;
-        vec![next, Event::Carried { channel, to, reopen: false, said }]
+        vec![next, Event::Carried { channel, to, reopen: false, said: elsewhere(said) }]
     }
 }
 

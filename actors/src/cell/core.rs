@@ -72,8 +72,9 @@ pub struct Core<B: Behaviour> {
     backlog: VecDeque<Input>,
     wake: Wake,
     watched: Vec<Watched>,
-    /// The last event in a stored snapshot.
+    /// The last event in a stored snapshot, and up to where that says that letters were taken over.
     snapshot: u64,
+    snapshot_told: u64,
     quiet_until: Time,
     timer: Option<Time>,
 }
@@ -91,6 +92,8 @@ enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wake {
     Clean,
+    /// There may be a row from before: it is written anew before the next append, and deleted at rest.
+    Found,
     Entering,
     Entered,
 }
@@ -150,6 +153,7 @@ impl<B: Behaviour> Core<B> {
             wake: Wake::Clean,
             watched,
             snapshot: 0,
+            snapshot_told: 0,
             quiet_until: Time::default(),
             timer: None,
         }
@@ -219,7 +223,8 @@ impl<B: Behaviour> Core<B> {
     /// The actor was found undone: watchers and sockets are told where its log ends, and read what they miss.
     fn woken(&mut self, out: &mut Vec<Effect>) {
         if self.wake == Wake::Clean {
-            self.wake = Wake::Entered;
+            // Not `Entered`: a cell that died before its row was written has none.
+            self.wake = Wake::Found;
         }
         for watched in &mut self.watched {
             (watched.fed, watched.stored) = (self.head, 0);

@@ -28,7 +28,7 @@ impl<B: Behaviour> Core<B> {
             return;
         }
         match self.wake {
-            Wake::Clean => {
+            Wake::Clean | Wake::Found => {
                 self.wake = Wake::Entering;
                 out.push(Effect::PutRows(Ticket::Wake, vec![self.wake_row(now, None)]));
             }

@@ -153,7 +153,7 @@ impl<B: Behaviour> Core<B> {
         if self.tip.is_multiple_of(SNAPSHOT_EVENTS) {
             let row = self.snapshot_row(now);
             self.pending.withheld.push(Effect::PutRows(Ticket::Snapshot, vec![row]));
-            self.snapshot = self.tip;
+            (self.snapshot, self.snapshot_told) = (self.tip, self.told);
         }
     }
 

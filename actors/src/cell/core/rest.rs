@@ -52,20 +52,20 @@ impl<B: Behaviour> Core<B> {
             || !self.pending.bodies.is_empty()
             || !self.backlog.is_empty()
             || self.wake == Wake::Entering;
-        let unsent = self.outgoing.len() > 0;
-        let unwatched =
-            self.wake == Wake::Entered && self.watched.iter().any(|watched| watched.stored < watched.fed);
+        let (unsent, unwatched) = (self.outgoing.len() > 0, self.unwatched());
         if busy || (!pressure && unsent) {
             return;
         }
-        if unwatched && !pressure {
+        if unwatched {
+            // Not under pressure either: nothing but the node's next start would wake it for its watchers.
             return self.announce(out);
         }
         let mut rows = Vec::new();
-        if self.head > self.snapshot {
+        // Also one whose unsent letters have been taken over since: the next activation would send them again.
+        if self.head > self.snapshot || self.told > self.snapshot_told {
             rows.push(self.snapshot_row(now));
         }
-        if self.wake == Wake::Entered && !unsent && !unwatched {
+        if self.wake != Wake::Clean && !unsent {
             rows.push(match self.state.due() {
                 Some((due, _)) => self.wake_row(now, Some(due)),
                 None => Row { key: self.wake_key(), stamp: stamp(now), value: None },
@@ -76,6 +76,10 @@ impl<B: Behaviour> Core<B> {
         }
         self.stage = Stage::Resting;
         out.push(Effect::PutRows(Ticket::Rest, rows));
+    }
+
+    fn unwatched(&self) -> bool {
+        self.wake != Wake::Clean && self.watched.iter().any(|watched| watched.stored < watched.fed)
     }
 
     pub(super) fn rows_put(
@@ -97,8 +101,10 @@ impl<B: Behaviour> Core<B> {
             (Ticket::Rest, outcome) => {
                 self.stage = Stage::Ready;
                 if outcome.is_ok() {
-                    // Whatever comes next enters the wake row again before it appends.
-                    (self.wake, self.snapshot) = (Wake::Clean, self.head);
+                    // Whatever comes next enters the wake row again before it appends. Under pressure it stays.
+                    let stays = self.wake != Wake::Clean && self.outgoing.len() > 0;
+                    self.wake = if stays { Wake::Found } else { Wake::Clean };
+                    (self.snapshot, self.snapshot_told) = (self.head, self.told);
                     if self.backlog.is_empty() {
                         out.push(Effect::Stop);
                     }

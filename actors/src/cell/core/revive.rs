@@ -2,7 +2,7 @@
 
 use conversa_engine::time::Time;
 
-use super::{Core, Stage};
+use super::{Core, Stage, Wake};
 use crate::behaviour::Behaviour;
 use crate::cell::envelope::{Envelope, Snapshot, unseal};
 use crate::cell::machine::{Effect, Load, Loaded, TAIL_MAX};
@@ -44,8 +44,8 @@ impl<B: Behaviour> Core<B> {
             return;
         };
         self.state = state;
-        (self.tip, self.head, self.told, self.snapshot) =
-            (snapshot.seq, snapshot.seq, snapshot.told, snapshot.seq);
+        (self.tip, self.head, self.told) = (snapshot.seq, snapshot.seq, snapshot.told);
+        (self.snapshot, self.snapshot_told) = (snapshot.seq, snapshot.told);
         for mark in &snapshot.marks {
             self.marks.note(mark);
         }
@@ -92,6 +92,10 @@ impl<B: Behaviour> Core<B> {
         for watched in &mut self.watched {
             // An actor that rested well had everything stored; one that did not is woken, and then asks.
             (watched.fed, watched.stored) = (self.head, self.head);
+        }
+        if !self.pending.letters.is_empty() {
+            // It rested under pressure, or died: its wake row stands.
+            self.wake = Wake::Found;
         }
         for letter in std::mem::take(&mut self.pending.letters) {
             self.outgoing.post(now, letter, out);
