@@ -296,10 +296,10 @@ impl<W: Watcher> Slot<W> {
         self.flush_at = None;
         let mut rows = Vec::new();
         let mut cursors = Vec::new();
-        for (key, held) in &mut self.held {
-            if !held.dirty {
-                continue;
-            }
+        let mut dirty: Vec<_> = self.held.iter_mut().filter(|(_, held)| held.dirty).collect();
+        // In order, so that the same inputs have the same effects.
+        dirty.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for (key, held) in dirty {
             held.dirty = false;
             let value = encode(&held.live);
             rows.push((Arc::clone(key), value));

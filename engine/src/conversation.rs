@@ -195,6 +195,12 @@ pub struct Conversation {
     unanswered_since: Option<Time>,
     /// Offers made so far.
     offers: u32,
+    /// Messages that were passed on and have not come back: later ones follow them, so that their order stays.
+    #[serde(default)]
+    away: u32,
+    /// The agent who lost it last, and by which event.
+    #[serde(default)]
+    parted: Option<(PersonId, u64)>,
     /// Offers to be rejected when they come.
     #[serde(default)]
     void: VecDeque<OfferId>,
@@ -245,6 +251,12 @@ impl Conversation {
             Phase::Assigned { agent, .. } => Some(agent),
             Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Closed { .. } => None,
         }
+    }
+
+    /// The agent who held it, or was offered it, and lost it last, and the offset of the event by which it was lost.
+    #[must_use]
+    pub fn parted(&self) -> Option<(&PersonId, u64)> {
+        self.parted.as_ref().map(|(agent, seq)| (agent, *seq))
     }
 
     /// The one who controls it, as `bot:…`, `queue:…` or `agent:…`; `None` when nobody does.

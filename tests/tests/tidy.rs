@@ -38,7 +38,10 @@ fn a_room_names_only_rooms_to_its_left() {
         for right in &rooms[place + 1..] {
             let crate_name = format!("conversa_{right}");
             for (file, text) in sources(&format!("{room}/src")) {
-                assert!(!text.lines().any(|line| code(line).contains(&crate_name)), "{file} names the room {right} to its right");
+                assert!(
+                    !text.lines().any(|line| code(line).contains(&crate_name)),
+                    "{file} names the room {right} to its right"
+                );
             }
             let manifest = fs::read_to_string(root().join(room).join("Cargo.toml")).expect("a manifest");
             assert!(!manifest.contains(&format!("conversa-{right}")), "{room}/Cargo.toml names {right}");
@@ -50,7 +53,11 @@ fn a_room_names_only_rooms_to_its_left() {
 fn only_this_file_names_that() {
     let rules: [(&str, &str, &[&str]); 6] = [
         ("actors", "ractor::", &["actors/src/cell.rs"]),
-        ("cluster", "rusqlite::", &["cluster/src/sqlite.rs", "cluster/src/sqlite/read.rs", "cluster/src/sqlite/write.rs"]),
+        (
+            "cluster",
+            "rusqlite::",
+            &["cluster/src/sqlite.rs", "cluster/src/sqlite/read.rs", "cluster/src/sqlite/write.rs"],
+        ),
         ("gateway", "extract::ws", &["gateway/src/socket.rs"]),
         ("gateway", "jsonwebtoken::", &["gateway/src/auth.rs"]),
         ("cluster", "getrandom::", &["cluster/src/clock.rs"]),
@@ -67,15 +74,38 @@ fn only_this_file_names_that() {
 #[test]
 fn the_engine_is_pure() {
     for (file, text) in sources("engine/src") {
-        for banned in ["async fn", "std::time", "std::fs", "std::net", "std::thread", "std::sync::Mutex", "tokio", "tracing", "println!", "static mut"] {
-            assert!(!text.lines().any(|line| code(line).contains(banned)), "{file} uses {banned}: the engine is pure");
+        for banned in [
+            "async fn",
+            "std::time",
+            "std::fs",
+            "std::net",
+            "std::thread",
+            "std::sync::Mutex",
+            "tokio",
+            "tracing",
+            "println!",
+            "static mut",
+        ] {
+            assert!(
+                !text.lines().any(|line| code(line).contains(banned)),
+                "{file} uses {banned}: the engine is pure"
+            );
         }
     }
 }
 
 #[test]
 fn every_file_says_what_it_is_for_and_stays_readable() {
-    for room in ["engine/src", "actors/src", "cluster/src", "gateway/src", "gateway/tests", "tests/src", "tests/tests", "benches/src"] {
+    for room in [
+        "engine/src",
+        "actors/src",
+        "cluster/src",
+        "gateway/src",
+        "gateway/tests",
+        "tests/src",
+        "tests/tests",
+        "benches/src",
+    ] {
         for (file, text) in sources(room) {
             assert!(text.starts_with("//!"), "{file} does not open with //!");
             let lines = text.lines().count();
@@ -94,8 +124,15 @@ fn every_file_says_what_it_is_for_and_stays_readable() {
 #[test]
 fn every_dependency_says_why_and_switches_its_defaults_off() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
-    let dependencies = manifest.split("[workspace.dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).expect("the list");
-    for line in dependencies.lines().filter(|line| line.contains('=') && !line.starts_with('#') && !line.contains("path =")) {
+    let dependencies = manifest
+        .split("[workspace.dependencies]")
+        .nth(1)
+        .and_then(|rest| rest.split("\n[").next())
+        .expect("the list");
+    for line in dependencies
+        .lines()
+        .filter(|line| line.contains('=') && !line.starts_with('#') && !line.contains("path ="))
+    {
         assert!(line.contains(" # "), "{line} does not say why");
         assert!(line.contains("default-features = false"), "{line} keeps its default features");
     }
@@ -105,7 +142,15 @@ fn every_dependency_says_why_and_switches_its_defaults_off() {
 #[test]
 fn the_first_behaviour_of_the_readme_is_the_one_that_is_compiled() {
     let readme = fs::read_to_string(root().join("README.md")).expect("README");
-    let shown = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("\n```").next()).expect("README shows a behaviour");
+    let shown = readme
+        .split("```rust\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n```").next())
+        .expect("README shows a behaviour");
     let file = fs::read_to_string(root().join("actors/src/behaviours/rating.rs")).expect("the behaviour");
-    assert_eq!(shown.trim(), file.trim(), "README's first behaviour is not actors/src/behaviours/rating.rs as it stands");
+    assert_eq!(
+        shown.trim(),
+        file.trim(),
+        "README's first behaviour is not actors/src/behaviours/rating.rs as it stands"
+    );
 }

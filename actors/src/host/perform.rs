@@ -32,8 +32,13 @@ impl Host {
             Effect::Append(append) => {
                 self.meters.appends.add();
                 self.meters.events.add_many(append.bodies.len() as u64);
-                let back = back(seat, inbox);
-                self.ports.journal.append(append, Box::new(move |outcome| back(Input::Appended(outcome))));
+                let (back, place) = (back(seat, inbox), seat.clone());
+                place.flies(true);
+                let done = move |outcome| {
+                    place.flies(false);
+                    back(Input::Appended(outcome));
+                };
+                self.ports.journal.append(append, Box::new(done));
             }
             Effect::PutRows(ticket, rows) => {
                 let back = back(seat, inbox);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,11 +34,12 @@ pub struct Seat(Arc<Place>);
 struct Place {
     waiting: AtomicUsize,
     used_ms: AtomicI64,
+    flying: AtomicBool,
 }
 
 impl Seat {
     fn new(now: Time) -> Self {
-        Self(Arc::new(Place { waiting: AtomicUsize::new(0), used_ms: AtomicI64::new(now.ms()) }))
+        Self(Arc::new(Place { used_ms: AtomicI64::new(now.ms()), ..Place::default() }))
     }
 
     /// An input has been dealt with.
@@ -49,6 +50,15 @@ impl Seat {
     /// An input was sent past the roster, by an effect of the cell itself.
     pub(super) fn take(&self) {
         self.0.waiting.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// An append of the cell is under way, or has its outcome.
+    pub(super) fn flies(&self, flying: bool) {
+        self.0.flying.store(flying, Ordering::Release);
+    }
+
+    fn flying(&self) -> bool {
+        self.0.flying.load(Ordering::Acquire)
     }
 
     fn waiting(&self) -> usize {
@@ -66,11 +76,13 @@ struct Awake {
     seat: Seat,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Failures {
     count: u32,
     last: Time,
     until: Time,
+    /// The failed cell's append is still under way: a successor would not see what it writes.
+    waits_for: Option<Seat>,
 }
 
 /// What follows from a failure.
@@ -129,7 +141,7 @@ impl Roster {
         if !stripe.failures.is_empty()
             && let Some(failures) = stripe.failures.get(to)
         {
-            if now < failures.until {
+            if now < failures.until || failures.waits_for.as_ref().is_some_and(Seat::flying) {
                 return Err(Box::new(input));
             }
             if now.ms_since(failures.last) > FORGIVEN_MS {
@@ -183,8 +195,8 @@ impl Roster {
             stripe.awake.remove(address);
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        let failures =
-            stripe.failures.entry(address.clone()).or_insert(Failures { count: 0, last: now, until: now });
+        let first = Failures { count: 0, last: now, until: now, waits_for: None };
+        let failures = stripe.failures.entry(address.clone()).or_insert(first);
         if now.ms_since(failures.last) > FORGIVEN_MS && failures.count < POISONED {
             failures.count = 0;
         }
@@ -196,6 +208,7 @@ impl Roster {
             (false, false) => STORE_PAUSE_MS,
         };
         (failures.last, failures.until) = (now, now.after_ms(pause_ms));
+        failures.waits_for = seat.flying().then(|| seat.clone());
         Again { pause_ms, poisoned }
     }
 

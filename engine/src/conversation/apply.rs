@@ -10,6 +10,14 @@ impl Conversation {
     /// Takes in the next event of the log.
     pub fn apply(&mut self, event: &Event) {
         self.head += 1;
+        let before = self.agent().map(|agent| agent.id.clone());
+        self.take_in(event);
+        if let Some(agent) = before.filter(|before| self.agent().is_none_or(|agent| agent.id != *before)) {
+            self.parted = Some((agent, self.head));
+        }
+    }
+
+    fn take_in(&mut self, event: &Event) {
         match event {
             Event::Opened(opening) => {
                 self.opening = Some(opening.clone());
@@ -24,7 +32,12 @@ impl Conversation {
                 self.phase = Phase::Closed { at: *at };
                 self.unanswered_since = None;
             }
-            Event::Forwarded(said) => self.note_key(said),
+            Event::Forwarded(said) => {
+                if said.key.is_some() && !self.knows(said) {
+                    self.away += 1;
+                }
+                self.note_key(said);
+            }
             Event::Reopened { .. } => self.phase = Phase::Bot,
             Event::OfferVoided { offer, .. } => {
                 if self.void.len() == VOID_MAX {
@@ -37,6 +50,9 @@ impl Conversation {
     }
 
     fn take_message(&mut self, said: &Said) {
+        if self.knows(said) {
+            self.away = self.away.saturating_sub(1);
+        }
         self.note_key(said);
         self.messages += 1;
         let closed = matches!(self.phase, Phase::Closed { .. });
@@ -54,6 +70,11 @@ impl Conversation {
         }
         let text = said.content.plain().to_owned();
         self.recent.push_back(Recent { seq: self.head, at: said.at, author: said.author.kind, text });
+    }
+
+    /// True for a message that came here before and was passed on.
+    fn knows(&self, said: &Said) -> bool {
+        said.key.as_ref().is_some_and(|key| self.seen.knows(&said.author, key))
     }
 
     fn note_key(&mut self, said: &Said) {

@@ -61,7 +61,13 @@ impl Conversation {
         }
         say.content.check()?;
         // Stars are the answer to "how did we do": they belong to the closed conversation and open nothing.
-        let late = matches!(self.phase, Phase::Closed { .. }) && !rates(&say.content);
+        let late = match self.phase {
+            Phase::Closed { .. } => !rates(&say.content),
+            // It follows those that were passed on, lest it overtake them.
+            Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Offered(..) | Phase::Assigned { .. } => {
+                self.away > 0
+            }
+        };
         let said = Said {
             author: say.author,
             key: say.key,
@@ -189,6 +195,11 @@ impl Conversation {
 
     fn close(&self, now: Time, by: Closer, person: Option<&PersonId>, reason: String) -> Decision<Event> {
         let opening = self.opened()?;
+        if self.away > 0 && !matches!(self.phase, Phase::Closed { .. }) {
+            // Closed now, it would send them round again, behind later ones.
+            let detail = "late messages are on their way back into this conversation: try again";
+            return Err(Refusal::new(Code::Unavailable, detail).retry_after_ms(200));
+        }
         let held = match &self.phase {
             Phase::Unopened => return Err(not_found()),
             Phase::Closed { .. } => return Err(Refusal::duplicate(None)),

@@ -108,6 +108,12 @@ impl Seen {
         }
     }
 
+    /// True when a message of this key was taken in before.
+    pub(super) fn knows(&self, author: &Author, key: &ClientKey) -> bool {
+        let device = device_of(author, key);
+        self.marks.iter().any(|(known, mark)| *known == device && *mark >= key.n)
+    }
+
     /// Takes in the key of an accepted message.
     pub(super) fn note(&mut self, author: &Author, key: &ClientKey, content: &Content, seq: u64) {
         let device = device_of(author, key);

@@ -22,9 +22,13 @@ impl Talk {
             let envelope: Envelope<Event> = unseal(&entry.body).map_err(|_| {
                 goodbye(Bye::Internal, format!("a stored event of {} cannot be read", source.key))
             })?;
-            match self.socket.held(source, entry.seq) {
-                Some((request, accepted)) => self.answered(request, source, Ok(accepted)),
-                None => self.event(source, entry.seq, &envelope.body),
+            let held = self.socket.held(source, entry.seq);
+            // Only a message is shown by its answer alone, as it is on a socket that is not behind.
+            if held.is_none() || !matches!(envelope.body, Event::Said(_)) {
+                self.event(source, entry.seq, &envelope.body);
+            }
+            if let Some((request, accepted)) = held {
+                self.answered(request, source, Ok(accepted));
             }
             shown = entry.seq;
         }

@@ -1,0 +1,197 @@
+//! The desk: capacity at every moment, places with an owner, conversations in their queues, nobody waiting beside a free agent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conversa_engine::conversation::Event;
+use conversa_engine::desk::{AgentEvent, Presence, QueueEvent};
+use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
+use conversa_engine::time::Time;
+
+use super::Findings;
+use super::phases::Stand;
+use crate::history::{History, Log};
+
+/// An agent, folded anew and not by the engine.
+#[derive(Default)]
+struct Folded {
+    presence: Presence,
+    places: BTreeMap<ConversationId, OfferId>,
+}
+
+pub(super) fn check(history: &History, findings: &mut Findings) {
+    let mut granted = BTreeMap::new();
+    let mut agents = BTreeMap::new();
+    for (agent, log) in &history.agents {
+        agents.insert(agent, fold(history, agent, log, &mut granted, findings));
+    }
+    assignments(history, &granted, findings);
+    let stands: BTreeMap<ConversationId, Stand> =
+        history.conversations.iter().map(|(id, log)| (*id, Stand::of(log))).collect();
+    places(&agents, &stands, findings);
+    for (agent, folded) in &agents {
+        let there = folded.presence == Presence::Offline || !history.vanished.contains(*agent);
+        findings.expect(there, "desk", || format!("{agent} has been gone for long and is not offline"));
+    }
+    let waiting = waiting(history);
+    queues(&waiting, &stands, findings);
+    nobody_waits(history, &agents, &stands, findings);
+}
+
+type Granted = BTreeMap<OfferId, (PersonId, Time)>;
+
+fn fold(
+    history: &History,
+    agent: &PersonId,
+    log: &Log<AgentEvent>,
+    granted: &mut Granted,
+    findings: &mut Findings,
+) -> Folded {
+    let capacity = history.capacity.get(agent).copied().unwrap_or_default();
+    let mut folded = Folded::default();
+    for entry in log {
+        match &entry.event {
+            AgentEvent::PresenceSet { presence, .. } => folded.presence = *presence,
+            AgentEvent::Left { .. } => folded = Folded::default(),
+            AgentEvent::PlaceGranted { conversation, offer, .. } => {
+                let known = folded.places.insert(*conversation, offer.clone());
+                findings.expect(known.is_none(), "I6", || {
+                    format!("{agent} {}: two places for {conversation}", entry.seq)
+                });
+                let online = folded.presence == Presence::Online;
+                findings.expect(online, "I6", || {
+                    format!("{agent} {}: a place was granted while {:?}", entry.seq, folded.presence)
+                });
+                let within = folded.places.len() <= usize::from(capacity);
+                findings.expect(within, "I6", || {
+                    format!("{agent} {}: {} places of {capacity} taken", entry.seq, folded.places.len())
+                });
+                if let Some((other, _)) = granted.insert(offer.clone(), (agent.clone(), entry.at)) {
+                    findings.add("I6", format!("offer {offer} was granted by {other} and by {agent}"));
+                }
+            }
+            AgentEvent::PlaceReleased { conversation, offer, .. } => {
+                let known = folded.places.remove(conversation);
+                findings.expect(known.as_ref() == Some(offer), "I6", || {
+                    format!("{agent} {}: released what was not taken", entry.seq)
+                });
+            }
+            AgentEvent::Renewed { .. }
+            | AgentEvent::PlaceDenied { .. }
+            | AgentEvent::PlaceConfirmed { .. }
+            | AgentEvent::Doubted { .. } => {}
+        }
+    }
+    folded
+}
+
+/// Whoever was offered or assigned a conversation had granted a place for it before.
+fn assignments(history: &History, granted: &Granted, findings: &mut Findings) {
+    for (id, log) in &history.conversations {
+        for entry in log {
+            let (agent, offer) = match &entry.event {
+                Event::Offered { offer, .. } => (&offer.agent.id, &offer.id),
+                Event::Assigned { agent, offer, .. } => (&agent.id, offer),
+                _ => continue,
+            };
+            let before = granted.get(offer).is_some_and(|(by, at)| by == agent && *at <= entry.at);
+            findings.expect(before, "I6", || {
+                format!("{id} {}: {agent} has granted no place under {offer}", entry.seq)
+            });
+        }
+    }
+}
+
+/// When everything has settled, places and conversations agree.
+fn places(
+    agents: &BTreeMap<&PersonId, Folded>,
+    stands: &BTreeMap<ConversationId, Stand>,
+    findings: &mut Findings,
+) {
+    let mut owners: BTreeMap<ConversationId, &PersonId> = BTreeMap::new();
+    for (agent, folded) in agents {
+        for (conversation, offer) in &folded.places {
+            if let Some(other) = owners.insert(*conversation, agent) {
+                findings.add("I6", format!("{conversation} takes a place of {other} and of {agent}"));
+            }
+            let needed = match stands.get(conversation) {
+                Some(Stand::Offered(_, standing, by) | Stand::Assigned(standing, by)) => {
+                    standing == offer && by == *agent
+                }
+                Some(Stand::Unopened | Stand::Bot | Stand::Queued(_) | Stand::Closed) | None => false,
+            };
+            findings.expect(needed, "I6", || format!("a place of {agent} for {conversation} has no owner"));
+        }
+    }
+    for (conversation, stand) in stands {
+        if let Stand::Offered(_, offer, agent) | Stand::Assigned(offer, agent) = stand {
+            let held = agents.get(agent).and_then(|folded| folded.places.get(conversation));
+            findings.expect(held == Some(offer), "I6", || {
+                format!("{conversation} is with {agent}, who has no place for it")
+            });
+        }
+    }
+}
+
+/// Who waits in which queue, as the queues have it.
+fn waiting(history: &History) -> BTreeSet<(&QueueId, ConversationId)> {
+    let mut waiting = BTreeSet::new();
+    for (queue, log) in &history.queues {
+        for entry in log {
+            match &entry.event {
+                QueueEvent::Enqueued { conversation, .. } => {
+                    waiting.insert((queue, *conversation));
+                }
+                QueueEvent::LeftQueue { conversation, .. } => {
+                    waiting.remove(&(queue, *conversation));
+                }
+                QueueEvent::AgentNoted { .. }
+                | QueueEvent::PlaceAsked(_)
+                | QueueEvent::OfferMade { .. }
+                | QueueEvent::PlaceUnused { .. }
+                | QueueEvent::OfferFailed { .. } => {}
+            }
+        }
+    }
+    waiting
+}
+
+/// Conversations that wait or are offered are in their queue, and no others.
+fn queues(
+    waiting: &BTreeSet<(&QueueId, ConversationId)>,
+    stands: &BTreeMap<ConversationId, Stand>,
+    findings: &mut Findings,
+) {
+    for (conversation, stand) in stands {
+        if let Stand::Queued(queue) | Stand::Offered(queue, ..) = stand {
+            let there = waiting.contains(&(queue, *conversation));
+            findings.expect(there, "letters", || format!("{conversation} waits and is not in {queue}"));
+        }
+    }
+    for (queue, conversation) in waiting {
+        let waits = match stands.get(conversation) {
+            Some(Stand::Queued(own) | Stand::Offered(own, ..)) => own == *queue,
+            Some(Stand::Unopened | Stand::Bot | Stand::Assigned(..) | Stand::Closed) | None => false,
+        };
+        findings.expect(waits, "letters", || format!("{conversation} is in {queue} and does not wait"));
+    }
+}
+
+/// Long after the last refusal nobody is avoided any more.
+fn nobody_waits(
+    history: &History,
+    agents: &BTreeMap<&PersonId, Folded>,
+    stands: &BTreeMap<ConversationId, Stand>,
+    findings: &mut Findings,
+) {
+    for (conversation, stand) in stands {
+        let Stand::Queued(queue) = stand else { continue };
+        let free = agents.iter().find(|(agent, folded)| {
+            let serves = history.serves.get(**agent).is_some_and(|queues| queues.contains(queue));
+            let capacity = history.capacity.get(**agent).copied().unwrap_or_default();
+            serves && folded.presence == Presence::Online && folded.places.len() < usize::from(capacity)
+        });
+        if let Some((agent, _)) = free {
+            findings.add("desk", format!("{conversation} waits in {queue} while {agent} is free"));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Performing the effects of a core: letters take their way, get lost and come twice; the store takes its time.
+
+use conversa_actors::address::Address;
+use conversa_actors::cell::machine::{Effect, Input};
+
+use super::World;
+use super::agenda::{Action, Bell};
+use super::store::{Back, Job};
+
+impl World {
+    /// Performs the effects of one step, in order; false when the cell has ended.
+    pub(super) fn perform_all(&mut self, address: &Address, cell: u64, effects: &mut Vec<Effect>) -> bool {
+        let mut left = false;
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Stop => left |= self.leave(address),
+                Effect::Die(_) => {
+                    self.failed(address, false);
+                    return false;
+                }
+                effect => self.perform(address, cell, effect),
+            }
+        }
+        self.pump_all();
+        !left
+    }
+
+    fn perform(&mut self, address: &Address, cell: u64, effect: Effect) {
+        let back = || Back { to: address.clone(), cell };
+        match effect {
+            Effect::Append(append) => self.ask_store(Job::Append { back: back(), append, unknown: 0 }),
+            Effect::PutRows(ticket, rows) => self.ask_store(Job::Put { back: back(), ticket, rows }),
+            Effect::Load(load) => self.ask_store(Job::Load { back: back(), load }),
+            Effect::Read { conversation, after } => {
+                self.ask_store(Job::Read { back: back(), conversation, after })
+            }
+            Effect::GetRow { conversation, key } => {
+                self.ask_store(Job::Row { back: back(), conversation, key })
+            }
+            Effect::Send(letter) => {
+                if self.stolen(&letter) {
+                    let taken = Input::Taken { by: letter.to.clone(), id: letter.id };
+                    return self.send(address, taken, false);
+                }
+                let copies = self.copies();
+                self.tell(|| {
+                    format!(
+                        "{address} sends {}.{} to {} x{copies}",
+                        letter.id.seq, letter.id.index, letter.to
+                    )
+                });
+                for _ in 0..copies {
+                    self.send(&letter.to, Input::Letter(letter.clone()), true);
+                }
+            }
+            Effect::Take { from, id } => {
+                for _ in 0..self.copies() {
+                    self.send(&from, Input::Taken { by: address.clone(), id }, false);
+                }
+            }
+            Effect::Watched { conversation, watcher, cursor } => {
+                for _ in 0..self.copies() {
+                    self.send(&conversation, Input::Watched { watcher, cursor }, false);
+                }
+            }
+            Effect::Feed { watcher, heard } => {
+                // A slot lives beside its conversations: a full mailbox may lose a feed, nothing doubles it.
+                if self.copies() > 0 {
+                    self.send(&watcher, Input::Heard(heard), true);
+                }
+            }
+            Effect::Answer(asker, answer) => asker.answer(answer),
+            Effect::Push(push) => {
+                self.tell(|| {
+                    format!(
+                        "{} <- {} {}{}",
+                        push.person,
+                        push.source,
+                        push.seq,
+                        if push.event.is_some() { "" } else { " is the end" }
+                    )
+                });
+                self.node.lobby.push(&push);
+            }
+            Effect::Timer(at) => self.set_alarm(address, at, Bell::Tick),
+            // Whoever wanted to look may have gone.
+            Effect::Show(reply, view) => drop(reply.send(view)),
+            Effect::Stop | Effect::Die(_) => unreachable!("the caller deals with the end of a cell"),
+        }
+    }
+
+    /// How often something arrives.
+    fn copies(&mut self) -> u32 {
+        if self.chance.hits(self.rates.lost) { 0 } else { 1 + u32::from(self.chance.hits(self.rates.twice)) }
+    }
+
+    fn send(&mut self, to: &Address, input: Input, starts: bool) {
+        let at = self.now.after_ms(self.chance.between(0, self.rates.way_ms_max));
+        self.agenda.put(at, Action::Deliver { life: self.node.life, to: to.clone(), input, starts });
+    }
+}

@@ -1,0 +1,6 @@
+//! All tests that need more than one room, in one binary.
+
+mod histories;
+mod ports;
+mod simulator;
+mod tidy;

@@ -1,0 +1,144 @@
+//! Every implementor of a port passes the one suite; the embedded store keeps what it was given and is held by one process.
+
+use std::sync::Arc;
+
+use conversa_actors::address::Address;
+use conversa_actors::port::memory::Memory;
+use conversa_actors::port::{Append, Journal, Row, RowKey, Rows};
+use conversa_cluster::Steady;
+use conversa_cluster::sqlite::{OpenError, Sqlite};
+use conversa_engine::ids::TenantId;
+use conversa_tests::suite::{JOURNAL, ROWS};
+use tempfile::TempDir;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("the machine has room for a temporary folder")
+}
+
+fn open(folder: &TempDir) -> Sqlite {
+    Sqlite::open(folder.path()).expect("the folder is free")
+}
+
+#[tokio::test]
+async fn memory_keeps_what_a_journal_promises() {
+    for case in JOURNAL {
+        println!("{case:?}");
+        (case.check)(Arc::new(Memory::default())).await;
+    }
+}
+
+#[tokio::test]
+async fn memory_keeps_what_rows_promise() {
+    for case in ROWS {
+        println!("{case:?}");
+        (case.check)(Arc::new(Memory::default())).await;
+    }
+}
+
+#[tokio::test]
+async fn sqlite_keeps_what_a_journal_promises() {
+    for case in JOURNAL {
+        println!("{case:?}");
+        let folder = folder();
+        (case.check)(Arc::new(open(&folder))).await;
+    }
+}
+
+#[tokio::test]
+async fn sqlite_behind_the_steady_journal_keeps_what_a_journal_promises() {
+    for case in JOURNAL {
+        println!("{case:?}");
+        let folder = folder();
+        (case.check)(Arc::new(Steady::new(Arc::new(open(&folder))))).await;
+    }
+}
+
+#[tokio::test]
+async fn sqlite_keeps_what_rows_promise() {
+    for case in ROWS {
+        println!("{case:?}");
+        let folder = folder();
+        (case.check)(Arc::new(open(&folder))).await;
+    }
+}
+
+fn address() -> Address {
+    Address::new(TenantId::new("acme"), "conversation", "a")
+}
+
+fn wake(key: &str) -> RowKey {
+    RowKey { table: "wake", partition: "0001".into(), key: key.into() }
+}
+
+#[tokio::test]
+async fn an_opened_store_has_everything_that_was_acknowledged() {
+    let folder = folder();
+    for round in 0..3_u64 {
+        let store = open(&folder);
+        let before = store.read(&address(), 0, 100).await.expect("the store answers");
+        assert_eq!(before.len() as u64, 2 * round);
+        let bodies = vec![format!("{round} one").into(), format!("{round} two").into()];
+        let append = Append { address: address(), epoch: round + 1, first: 2 * round + 1, bodies };
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        store.append(append, Box::new(move |result| done.send(result).expect("the test waits")));
+        assert_eq!(outcome.await.expect("every append is answered"), Ok(()));
+        let row = |key: &str, value| Row {
+            key: wake(key),
+            stamp: i64::try_from(round).expect("it is small"),
+            value,
+        };
+        let rows = vec![row("kept", Some(format!("{round}").into())), row("deleted", None)];
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        store.put(rows, Box::new(move |result| done.send(result).expect("the test waits")));
+        assert_eq!(outcome.await.expect("every put is answered"), Ok(()));
+        store.close();
+    }
+    let store = open(&folder);
+    let entries = store.read(&address(), 0, 100).await.expect("the store answers");
+    let bodies: Vec<String> =
+        entries.iter().map(|entry| String::from_utf8_lossy(&entry.body).into_owned()).collect();
+    assert_eq!(bodies, ["0 one", "0 two", "1 one", "1 two", "2 one", "2 two"]);
+    assert_eq!(store.get(&wake("kept")).await.expect("the store answers").as_deref(), Some(&b"2"[..]));
+    assert_eq!(store.get(&wake("deleted")).await.expect("the store answers"), None);
+}
+
+#[tokio::test]
+async fn a_closed_store_says_that_it_cannot_write() {
+    let folder = folder();
+    let store = open(&folder);
+    store.close();
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    let append = Append { address: address(), epoch: 1, first: 1, bodies: vec!["late".into()] };
+    store.append(append, Box::new(move |result| done.send(result).expect("the test waits")));
+    let refused = outcome.await.expect("every append is answered").expect_err("it is closed");
+    assert!(matches!(refused, conversa_actors::port::AppendError::Unavailable(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_folder_is_held_by_one_store_at_a_time() {
+    let folder = folder();
+    let first = open(&folder);
+    let error = Sqlite::open(folder.path()).expect_err("the folder is held");
+    assert!(matches!(&error, OpenError::InUse(path) if path == folder.path()));
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    drop(first);
+    open(&folder).close();
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_used_says_what_to_do() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "not a folder").expect("the folder may be written");
+    let error = Sqlite::open(&file.join("data")).expect_err("a file is no folder");
+    assert!(matches!(error, OpenError::Folder { .. }));
+    assert!(error.to_string().contains("check that it exists and may be written"), "{error}");
+    std::fs::create_dir(folder.path().join("broken")).expect("the folder may be written");
+    std::fs::write(
+        folder.path().join("broken/conversa.db"),
+        "this is no database, however long the text in it may be",
+    )
+    .expect("the folder may be written");
+    let error = Sqlite::open(&folder.path().join("broken")).expect_err("the file is no database");
+    assert!(matches!(error, OpenError::Sqlite { .. }), "{error}");
+}
