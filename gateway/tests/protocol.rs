@@ -30,6 +30,8 @@ async fn node(folder: &Path) -> Running {
     config.node.listen = "127.0.0.1:0".into();
     config.node.data = folder.join("data");
     config.node.development = true;
+    // The vectors are asked one after the other, faster than a visitor may by default.
+    config.limits.visitor_burst = 1_000;
     serve(config, folder).await.expect("a node starts")
 }
 
