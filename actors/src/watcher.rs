@@ -298,7 +298,7 @@ impl<W: Watcher> Slot<W> {
         let mut cursors = Vec::new();
         let mut dirty: Vec<_> = self.held.iter_mut().filter(|(_, held)| held.dirty).collect();
         // In order, so that the same inputs have the same effects.
-        dirty.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        dirty.sort_unstable_by_key(|(key, _)| Arc::clone(key));
         for (key, held) in dirty {
             held.dirty = false;
             let value = encode(&held.live);

@@ -180,7 +180,9 @@ impl Sqlite {
     /// Writes what is queued, checkpoints and ends the writer.
     pub fn close(&self) {
         self.jobs.lock().take();
-        if let Some(writer) = self.writer.lock().take() {
+        // The last to drop the store may be what an append called on the writer itself: it ends when that returns.
+        let own = std::thread::current().id();
+        if let Some(writer) = self.writer.lock().take().filter(|writer| writer.thread().id() != own) {
             // A writer that panicked has nothing left to write.
             let _ = writer.join();
         }

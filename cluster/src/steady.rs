@@ -24,32 +24,34 @@ impl<J: Journal + 'static> Steady<J> {
     }
 }
 
+/// `doubt`: an attempt before may have been written, so that a store which cannot write now says nothing about it.
 fn attempt<J: Journal + 'static>(
     journal: Arc<J>,
     append: Append,
     pause: Duration,
+    doubt: bool,
     done: Done<Result<(), AppendError>>,
 ) {
     let (again, runtime) = ((Arc::clone(&journal), append.clone()), tokio::runtime::Handle::current());
     journal.append(
         append,
-        Box::new(move |outcome| match outcome {
-            Err(AppendError::Unknown(why)) => {
+        Box::new(move |outcome| match (outcome, doubt) {
+            (Err(AppendError::Unknown(why)), _) | (Err(AppendError::Unavailable(why)), true) => {
                 let (journal, append) = again;
                 tracing::warn!(address = %append.address, first = append.first, why, "the outcome of an append is unknown: repeating it");
                 runtime.spawn(async move {
                     tokio::time::sleep(pause).await;
-                    attempt(journal, append, (pause * 2).min(PAUSE_MAX), done);
+                    attempt(journal, append, (pause * 2).min(PAUSE_MAX), true, done);
                 });
             }
-            definite => done(definite),
+            (definite, _) => done(definite),
         }),
     );
 }
 
 impl<J: Journal + 'static> Journal for Steady<J> {
     fn append(&self, append: Append, done: Done<Result<(), AppendError>>) {
-        attempt(Arc::clone(&self.journal), append, PAUSE_MIN, done);
+        attempt(Arc::clone(&self.journal), append, PAUSE_MIN, false, done);
     }
 
     fn read(

@@ -9,7 +9,7 @@ mod streams;
 
 use std::fmt;
 
-use conversa_engine::conversation::Event;
+use conversa_engine::conversation::{Event, Said};
 use conversa_engine::ids::ConversationId;
 
 use crate::history::{Entry, History, Log};
@@ -95,4 +95,14 @@ fn order<E>(of: &str, log: &Log<E>, findings: &mut Findings) {
 /// The event at `seq` of a conversation.
 fn at(history: &History, id: ConversationId, seq: u64) -> Option<&Entry<Event>> {
     history.conversations.get(&id)?.iter().find(|entry| entry.seq == seq)
+}
+
+/// The message that the event is.
+fn said(event: &Event) -> Option<&Said> {
+    if let Event::Said(said) = event { Some(said) } else { None }
+}
+
+/// The late message that the event has passed on.
+fn forwarded(event: &Event) -> Option<&Said> {
+    if let Event::Forwarded(said) = event { Some(said) } else { None }
 }

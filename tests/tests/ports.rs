@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use conversa_actors::address::Address;
 use conversa_actors::port::memory::Memory;
-use conversa_actors::port::{Append, Journal, Row, RowKey, Rows};
+use conversa_actors::port::{Append, AppendError, Done, Entry, Journal, Row, RowKey, Rows, StoreError};
 use conversa_cluster::Steady;
 use conversa_cluster::sqlite::{OpenError, Sqlite};
 use conversa_engine::ids::TenantId;
 use conversa_tests::suite::{JOURNAL, ROWS};
+use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -111,7 +112,7 @@ async fn a_closed_store_says_that_it_cannot_write() {
     let append = Append { address: address(), epoch: 1, first: 1, bodies: vec!["late".into()] };
     store.append(append, Box::new(move |result| done.send(result).expect("the test waits")));
     let refused = outcome.await.expect("every append is answered").expect_err("it is closed");
-    assert!(matches!(refused, conversa_actors::port::AppendError::Unavailable(_)), "{refused}");
+    assert!(matches!(refused, AppendError::Unavailable(_)), "{refused}");
 }
 
 #[tokio::test]
@@ -141,4 +142,60 @@ async fn a_folder_that_cannot_be_used_says_what_to_do() {
     .expect("the folder may be written");
     let error = Sqlite::open(&folder.path().join("broken")).expect_err("the file is no database");
     assert!(matches!(error, OpenError::Sqlite { .. }), "{error}");
+}
+
+/// A store that answers the first attempts as told; what it does not say, it has done.
+struct Unsure {
+    store: Memory,
+    answers: parking_lot::Mutex<Vec<AppendError>>,
+}
+
+impl Journal for Unsure {
+    fn append(&self, append: Append, done: Done<Result<(), AppendError>>) {
+        let answer = self.answers.lock().pop();
+        let written = match answer {
+            Some(AppendError::Unavailable(_)) => Ok(()),
+            Some(_) | None => self.store.append_now(&append),
+        };
+        done(answer.map_or(written, Err));
+    }
+
+    fn read(
+        &self,
+        address: &Address,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        self.store.read(address, after, limit)
+    }
+
+    fn keys(&self, of: &Address, limit: usize) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.store.keys(of, limit)
+    }
+}
+
+async fn steadily(mut answers: Vec<AppendError>) -> (Result<(), AppendError>, usize) {
+    answers.reverse();
+    let store = Arc::new(Unsure { store: Memory::default(), answers: answers.into() });
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    let append = Append { address: address(), epoch: 1, first: 1, bodies: vec!["once".into()] };
+    Steady::new(Arc::clone(&store))
+        .append(append, Box::new(move |result| done.send(result).expect("the test waits")));
+    let outcome = outcome.await.expect("every append is answered");
+    (outcome, store.store.read_now(&address(), 0, 10).len())
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_never_reported_as_failure_or_success() {
+    let unknown = || AppendError::Unknown("the disk said nothing".into());
+    let unavailable = || AppendError::Unavailable("the disk is full".into());
+    assert_eq!(steadily(vec![]).await, (Ok(()), 1));
+    assert_eq!(
+        steadily(vec![unavailable()]).await,
+        (Err(unavailable()), 0),
+        "nothing was written: it may be told"
+    );
+    assert_eq!(steadily(vec![unknown()]).await, (Ok(()), 1));
+    // The first attempt was written: a store that cannot write now does not undo that.
+    assert_eq!(steadily(vec![unknown(), unavailable()]).await, (Ok(()), 1));
 }

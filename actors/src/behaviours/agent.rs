@@ -43,9 +43,13 @@ impl Behaviour for Agent {
                 self.tell_queues(cx, out);
             }
             AgentEvent::PlaceDenied { queue, conversation, offer, .. } => {
-                let denied =
-                    QueueCommand::Denied { conversation: *conversation, offer: offer.clone(), agent: me };
-                out.tell::<Queue>(queue, denied);
+                let taken = self.0.places().contains_key(conversation);
+                let (conversation, offer) = (*conversation, offer.clone());
+                out.tell::<Queue>(queue, QueueCommand::Denied { conversation, offer, agent: me, taken });
+                if taken {
+                    // The queue takes whoever denies for full, and this one is not.
+                    self.tell_queues(cx, out);
+                }
             }
             AgentEvent::Left { lost, .. } => {
                 for (conversation, offer) in lost {

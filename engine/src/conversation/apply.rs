@@ -39,14 +39,22 @@ impl Conversation {
                 self.note_key(said);
             }
             Event::Reopened { .. } => self.phase = Phase::Bot,
-            Event::OfferVoided { offer, .. } => {
-                if self.void.len() == VOID_MAX {
-                    self.void.pop_front();
-                }
-                self.void.push_back(offer.clone());
+            // A place that is given back as unneeded must not be offered by an offer that is still on its way.
+            Event::OfferVoided { offer, .. } | Event::PlaceChecked { offer, held: false, .. } => {
+                self.make_void(offer)
             }
             Event::OfferRejected { .. } | Event::PlaceChecked { .. } => {}
         }
+    }
+
+    fn make_void(&mut self, offer: &OfferId) {
+        if self.void.contains(offer) {
+            return;
+        }
+        if self.void.len() == VOID_MAX {
+            self.void.pop_front();
+        }
+        self.void.push_back(offer.clone());
     }
 
     fn take_message(&mut self, said: &Said) {

@@ -27,7 +27,14 @@ pub enum QueueCommand {
     /// The agent has granted a place.
     Granted { conversation: ConversationId, offer: OfferId, agent: PersonId },
     /// The agent has no place.
-    Denied { conversation: ConversationId, offer: OfferId, agent: PersonId },
+    Denied {
+        conversation: ConversationId,
+        offer: OfferId,
+        agent: PersonId,
+        /// Not because it is full: it has a place for this conversation under another offer.
+        #[serde(default)]
+        taken: bool,
+    },
     /// An offer came to nothing.
     Returned { conversation: ConversationId, offer: OfferId, agent: PersonId, why: OfferEnd },
     /// Look again for matches: a time of avoidance is over.
@@ -160,8 +167,8 @@ impl Queue {
                     QueueEvent::PlaceUnused { conversation, offer, agent }
                 }])
             }
-            QueueCommand::Denied { conversation, offer, agent } => {
-                Ok(self.denied(now, conversation, offer, agent))
+            QueueCommand::Denied { conversation, offer, agent, taken } => {
+                Ok(self.denied(now, conversation, offer, agent, taken))
             }
             QueueCommand::Returned { conversation, offer, agent, .. } => {
                 Ok(self.failed(now, conversation, offer, agent, now.after_ms(AVOID_MS)))
@@ -203,12 +210,14 @@ impl Queue {
         conversation: ConversationId,
         offer: OfferId,
         agent: PersonId,
+        taken: bool,
     ) -> Vec<QueueEvent> {
         if !self.in_flight(conversation, &offer) {
             return vec![QueueEvent::PlaceUnused { conversation, offer, agent }];
         }
-        // No time to avoid: the agent is full, and says so itself when a place is free.
-        self.failed(now, conversation, offer, agent, now)
+        // No time to avoid one who is full: it says itself when a place is free.
+        let avoid_until = if taken { now.after_ms(AVOID_MS) } else { now };
+        self.failed(now, conversation, offer, agent, avoid_until)
     }
 
     fn failed(
@@ -306,9 +315,7 @@ impl Queue {
     fn offer_failed(&mut self, conversation: ConversationId, agent: &PersonId, avoid_until: Time) {
         let Some(waiting) = self.waiting.get_mut(&conversation) else { return };
         let denied = waiting.flight.take().is_some_and(|flight| !flight.made);
-        if !denied {
-            waiting.avoid.insert(agent.clone(), avoid_until);
-        }
+        waiting.avoid.insert(agent.clone(), avoid_until);
         self.order.insert(rank(conversation, &waiting.wait));
         if denied {
             self.answered(agent, false);

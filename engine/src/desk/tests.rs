@@ -89,7 +89,13 @@ impl Desk {
                     self.to_queue.push_back(QueueCommand::Granted { conversation, offer, agent: id.clone() });
                 }
                 AgentEvent::PlaceDenied { conversation, offer, .. } => {
-                    self.to_queue.push_back(QueueCommand::Denied { conversation, offer, agent: id.clone() });
+                    let taken = agent.places().contains_key(&conversation);
+                    self.to_queue.push_back(QueueCommand::Denied {
+                        conversation,
+                        offer,
+                        agent: id.clone(),
+                        taken,
+                    });
                 }
                 AgentEvent::Left { lost, .. } => {
                     for (conversation, offer) in lost {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conversa_engine::conversation::Event;
 use conversa_engine::desk::{AgentEvent, Presence, QueueEvent};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
@@ -88,11 +87,8 @@ fn fold(
 fn assignments(history: &History, granted: &Granted, findings: &mut Findings) {
     for (id, log) in &history.conversations {
         for entry in log {
-            let (agent, offer) = match &entry.event {
-                Event::Offered { offer, .. } => (&offer.agent.id, &offer.id),
-                Event::Assigned { agent, offer, .. } => (&agent.id, offer),
-                _ => continue,
-            };
+            let stand = Stand::default().after(&entry.event);
+            let (Stand::Offered(_, offer, agent) | Stand::Assigned(offer, agent)) = &stand else { continue };
             let before = granted.get(offer).is_some_and(|(by, at)| by == agent && *at <= entry.at);
             findings.expect(before, "I6", || {
                 format!("{id} {}: {agent} has granted no place under {offer}", entry.seq)

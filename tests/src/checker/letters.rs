@@ -27,14 +27,14 @@ fn bot_heard(history: &History, id: ConversationId, log: &Log<Event>, findings: 
     let (mut stand, mut told, mut said) = (Stand::default(), BTreeSet::new(), 0);
     let mut has_bot = false;
     for entry in log {
-        match &entry.event {
-            Event::Opened(opening) => has_bot = opening.bot.is_some(),
-            Event::Said(words) if words.author.kind == AuthorKind::Visitor && stand == Stand::Bot => {
-                told.insert(entry.seq);
-            }
-            Event::Said(words) if words.author.kind == AuthorKind::Bot => said += 1,
-            _ => {}
+        if let Event::Opened(opening) = &entry.event {
+            has_bot = opening.bot.is_some();
         }
+        let author = super::said(&entry.event).map(|said| said.author.kind);
+        if author == Some(AuthorKind::Visitor) && stand == Stand::Bot {
+            told.insert(entry.seq);
+        }
+        said += usize::from(author == Some(AuthorKind::Bot));
         stand = stand.after(&entry.event);
     }
     let replies = history.bots.get(&id);
@@ -106,8 +106,9 @@ fn sessions_know(history: &History, findings: &mut Findings) {
 
 /// What was passed on after a close was said somewhere.
 fn carried(history: &History, findings: &mut Findings) {
+    let stored = history.conversations.values().flatten();
     let said: BTreeSet<&str> =
-        history.conversations.values().flatten().filter_map(|entry| said_text(&entry.event)).collect();
+        stored.filter_map(|entry| Some(super::said(&entry.event)?.content.plain())).collect();
     for (id, log) in &history.conversations {
         for entry in log {
             if let Event::Forwarded(late) = &entry.event {
@@ -117,12 +118,5 @@ fn carried(history: &History, findings: &mut Findings) {
                 });
             }
         }
-    }
-}
-
-fn said_text(event: &Event) -> Option<&str> {
-    match event {
-        Event::Said(said) => Some(said.content.plain()),
-        _ => None,
     }
 }

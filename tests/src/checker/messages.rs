@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use conversa_engine::conversation::{Event, Said};
 use conversa_engine::ids::{ConversationId, PersonId};
 
-use super::{Findings, at};
+use super::{Findings, at, forwarded, said};
 use crate::history::{History, Message, Outcome, What};
 
 /// Where a text is stored: as a message, and as one that was passed on after a close.
@@ -21,14 +21,11 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     let mut stored = Stored::new();
     for (id, log) in &history.conversations {
         for entry in log {
-            match &entry.event {
-                Event::Said(said) => {
-                    stored.entry(said.content.plain()).or_default().said.push((*id, entry.seq, said))
-                }
-                Event::Forwarded(said) => {
-                    stored.entry(said.content.plain()).or_default().forwarded.push((*id, entry.seq, said))
-                }
-                _ => {}
+            if let Some(said) = said(&entry.event) {
+                stored.entry(said.content.plain()).or_default().said.push((*id, entry.seq, said));
+            }
+            if let Some(late) = forwarded(&entry.event) {
+                stored.entry(late.content.plain()).or_default().forwarded.push((*id, entry.seq, late));
             }
         }
     }
@@ -87,18 +84,15 @@ fn keys(history: &History, findings: &mut Findings) {
     let mut texts: BTreeMap<(ConversationId, PersonId, String), (String, u32)> = BTreeMap::new();
     for (id, log) in &history.conversations {
         for entry in log {
-            let (said, counts) = match &entry.event {
-                Event::Said(said) => (said, 1),
-                Event::Forwarded(said) => (said, 0),
-                _ => continue,
-            };
-            let Some(key) = &said.key else { continue };
-            let known = texts.entry((*id, said.author.id.clone(), key.to_string()));
-            let (text, count) = known.or_insert_with(|| (said.content.plain().to_owned(), 0));
-            *count += counts;
-            let same = *text == said.content.plain();
+            let (message, late) = (said(&entry.event), forwarded(&entry.event));
+            let Some(words) = message.or(late) else { continue };
+            let Some(key) = &words.key else { continue };
+            let known = texts.entry((*id, words.author.id.clone(), key.to_string()));
+            let (text, count) = known.or_insert_with(|| (words.content.plain().to_owned(), 0));
+            *count += u32::from(message.is_some());
+            let same = *text == words.content.plain();
             findings.expect(same, "I3", || {
-                format!("{id}: key {key} names {text:?} and {:?}", said.content.plain())
+                format!("{id}: key {key} names {text:?} and {:?}", words.content.plain())
             });
             findings.expect(*count <= 1, "I3", || format!("{id}: key {key} stands for {count} messages"));
         }

@@ -127,9 +127,12 @@ fn transitions(id: ConversationId, log: &Log<Event>, findings: &mut Findings) {
     }
 }
 
+/// Since when, until when, which conversation.
+type Life = (Time, Time, ConversationId);
+
 /// I7: the times in which conversations of one visitor and channel live do not overlap.
 fn one_live(history: &History, findings: &mut Findings) {
-    let mut lives: BTreeMap<(PersonId, String), Vec<(Time, Time, ConversationId)>> = BTreeMap::new();
+    let mut lives: BTreeMap<(PersonId, String), Vec<Life>> = BTreeMap::new();
     for (id, log) in &history.conversations {
         let Some(Event::Opened(opening)) = log.first().map(|entry| &entry.event) else {
             findings.add("I6", format!("{id} does not begin with its opening"));
@@ -138,10 +141,11 @@ fn one_live(history: &History, findings: &mut Findings) {
         let of = lives.entry((opening.visitor.id.clone(), opening.channel.clone())).or_default();
         let mut since = None;
         for entry in log {
-            match entry.event {
-                Event::Opened(_) | Event::Reopened { .. } => since = Some(entry.at),
-                Event::Closed { .. } => of.extend(since.take().map(|since| (since, entry.at, *id))),
-                _ => {}
+            if matches!(entry.event, Event::Opened(_) | Event::Reopened { .. }) {
+                since = Some(entry.at);
+            }
+            if matches!(entry.event, Event::Closed { .. }) {
+                of.extend(since.take().map(|since| (since, entry.at, *id)));
             }
         }
         of.extend(since.map(|since| (since, Time::from_ms(i64::MAX), *id)));

@@ -161,10 +161,13 @@ impl World {
     /// The receivers of letters that a new activation of this actor would send.
     fn unsent(&self, address: &Address) -> Vec<String> {
         let mut unsent = Vec::new();
-        self.activate(address, &mut vec![Input::Start], |effect| match effect {
-            Effect::Send(letter) => unsent.push(format!("{} of event {}", letter.to, letter.id.seq)),
-            Effect::Die(why) => unsent.push(format!("nobody: it cannot be activated: {why}")),
-            _ => {}
+        self.activate(address, &mut vec![Input::Start], |effect| {
+            if let Effect::Send(letter) = &effect {
+                unsent.push(format!("{} of event {}", letter.to, letter.id.seq));
+            }
+            if let Effect::Die(why) = &effect {
+                unsent.push(format!("nobody: it cannot be activated: {why}"));
+            }
         });
         unsent
     }

@@ -80,19 +80,19 @@ impl Cell {
 
 impl World {
     /// Gives an input to an actor, starting its cell when it is not awake.
-    pub(super) fn deliver(&mut self, to: &Address, input: Input) -> Result<(), Input> {
+    pub(super) fn deliver(&mut self, to: &Address, input: Input) -> Result<(), Box<Input>> {
         if !self.node.up || self.node.failures.get(to).is_some_and(|failures| self.now < failures.until) {
-            return Err(input);
+            return Err(Box::new(input));
         }
         if !self.node.cells.contains_key(to) {
             let waits = self.node.flying.contains_key(to) && self.plant != Some(Plant::ActivationDoesNotWait);
             if waits || !self.start(to) {
-                return Err(input);
+                return Err(Box::new(input));
             }
         }
-        let Some(cell) = self.node.cells.get_mut(to) else { return Err(input) };
+        let Some(cell) = self.node.cells.get_mut(to) else { return Err(Box::new(input)) };
         if bounded(&input) && cell.mailbox.len() >= self.rates.mailbox {
-            return Err(input);
+            return Err(Box::new(input));
         }
         if !matches!(input, Input::Watched { .. } | Input::Taken { .. }) {
             cell.used = self.now;
@@ -285,7 +285,8 @@ impl World {
 
     /// A request from a socket, as `Host::request`.
     pub(super) fn request(&mut self, to: &Address, request: Request) {
-        if let Err(Input::Request(Request { asker, .. })) = self.deliver(to, Input::Request(request)) {
+        let refused = self.deliver(to, Input::Request(request)).map_err(|input| *input);
+        if let Err(Input::Request(Request { asker, .. })) = refused {
             let refusal =
                 Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250);
             asker.answer(Err(refusal));

@@ -81,19 +81,18 @@ impl Plant {
         Self::LeaseForgotten,
         Self::AnswersSwapped,
     ];
-}
 
-impl Plant {
     /// A mistake that shows only where two rare things meet is looked for where they meet often.
     pub(super) fn worsen(self, rates: &mut Rates) {
-        match self {
-            Self::ActivationDoesNotWait => {
-                (rates.crash, rates.crash_untold, rates.node_crash, rates.node_untold) = (0, 0, 0, 0);
-                (rates.append_unknown, rates.unknown_written, rates.crash_unwritten) = (7_000, 500, 800);
-            }
-            Self::LeaseForgotten => (rates.node_crash, rates.cut) = (300, 1_000),
-            Self::CursorBeforeEffect => rates.crash = 100,
-            _ => {}
+        if self == Self::ActivationDoesNotWait {
+            let calm = rates.calm();
+            *rates = Rates { append_unknown: 6_000, unknown_written: 0, crash_unwritten: 1_000, ..calm };
+        }
+        if self == Self::LeaseForgotten {
+            (rates.node_crash, rates.cut) = (300, 1_000);
+        }
+        if self == Self::CursorBeforeEffect {
+            rates.crash = 100;
         }
     }
 }
