@@ -92,8 +92,10 @@ struct Held<C> {
     live: Stored<C>,
     /// Everything up to here was looked at.
     read: u64,
-    /// Changed since it was last stored.
+    /// Changed since it was last given to the store.
     dirty: bool,
+    /// The store has it in hand: it is not stored yet.
+    flying: bool,
     /// Asked for while something else went on: where the log is known to end.
     head: u64,
 }
@@ -203,6 +205,7 @@ impl<W: Watcher> Slot<W> {
                 live: Stored::default(),
                 read: 0,
                 dirty: false,
+                flying: false,
                 head: heard.head,
             };
             self.held.insert(Arc::clone(&key), held);
@@ -240,7 +243,7 @@ impl<W: Watcher> Slot<W> {
         if held.dirty {
             let at = now.after_ms(within_ms);
             self.flush_at = Some(self.flush_at.map_or(at, |standing| standing.min(at)));
-        } else {
+        } else if !held.flying {
             let cursor = held.read;
             out.push(Effect::Watched { conversation: conversation.clone(), watcher: W::NAME, cursor });
         }
@@ -300,7 +303,7 @@ impl<W: Watcher> Slot<W> {
         // In order, so that the same inputs have the same effects.
         dirty.sort_unstable_by_key(|(key, _)| Arc::clone(key));
         for (key, held) in dirty {
-            held.dirty = false;
+            (held.dirty, held.flying) = (false, true);
             let value = encode(&held.live);
             rows.push((Arc::clone(key), value));
             cursors.push((Arc::clone(key), held.read));
@@ -325,6 +328,9 @@ impl<W: Watcher> Slot<W> {
     fn flushed(&mut self, now: Time, outcome: Result<(), StoreError>, out: &mut Vec<Effect>) {
         let cursors = self.flushing.take().unwrap_or_default();
         for (key, cursor) in cursors {
+            if let Some(held) = self.held.get_mut(&key) {
+                held.flying = false;
+            }
             match (&outcome, self.held.get_mut(&key)) {
                 (Ok(()), _) => {
                     let conversation = self.setting.address.beside(crate::behaviours::CONVERSATION, key);

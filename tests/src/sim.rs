@@ -75,7 +75,7 @@ pub fn run_aloud(seed: u64, plant: Option<Plant>) -> Run {
 }
 
 fn finish(mut world: World) -> Run {
-    world.run_for(TROUBLE_MS);
+    world.run_for(TROUBLE_MS * world.rates.length);
     world.calm_down();
     world.run_for(SETTLE_MS);
     world.wind_down();
@@ -157,14 +157,15 @@ impl World {
         let visitors = 2 + self.chance.below(2);
         for visitor in 0..visitors {
             for device in 0..=self.chance.below(2) {
-                let actions = u32::try_from(self.chance.between(4, 12)).expect("it is small");
+                let actions =
+                    u32::try_from(self.chance.between(4, 12) * self.rates.length).expect("it is small");
                 let person = PersonId::new(format!("vi_{visitor}"));
                 self.clients.push(Client::new(Part::Visitor, person, format!("v{visitor}{device}"), actions));
             }
         }
         for agent in 0..self.tenant.agents.len() {
             let person = self.tenant.agents[agent].id.clone();
-            let actions = u32::try_from(self.chance.between(4, 16)).expect("it is small");
+            let actions = u32::try_from(self.chance.between(4, 16) * self.rates.length).expect("it is small");
             self.clients.push(Client::new(Part::Agent, person, format!("a{agent}"), actions));
         }
         for client in 0..self.clients.len() {

@@ -136,7 +136,7 @@ const CORRUPTIONS: &[Corruption] = &[
 #[test]
 fn every_corruption_of_a_history_is_found() {
     assert!(CORRUPTIONS.len() >= 40);
-    let clean: Vec<History> = (0..60).map(|seed| run(seed, None).history).collect();
+    let clean: Vec<History> = (0..150).map(|seed| run(seed, None).history).collect();
     for Corruption { name, breaks, corrupt } in CORRUPTIONS {
         let mut corrupted = clean.iter().filter_map(|history| {
             let mut history = history.clone();

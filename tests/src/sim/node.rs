@@ -151,6 +151,9 @@ impl World {
             }
             self.steps += 1;
             self.trace.note(self.now, address, &input);
+            if registry::watcher(address.kind).is_some() {
+                self.tell(|| format!("{address} <- {input:?}"));
+            }
             let Some(cell) = self.node.cells.get_mut(address) else { return };
             let id = cell.id;
             cell.core.step(self.now, input, &mut effects);

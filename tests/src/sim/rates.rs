@@ -41,6 +41,8 @@ pub(super) struct Rates {
     pub(super) idle_ms: i64,
     /// A client's messages of one conversation on their way at once.
     pub(super) window: usize,
+    /// How many times longer than others the run is.
+    pub(super) length: i64,
 }
 
 impl Rates {
@@ -54,13 +56,17 @@ impl Rates {
             queue_bytes: self.queue_bytes,
             idle_ms: self.idle_ms,
             window: self.window,
+            length: self.length,
             ..Self::default()
         }
     }
 
     /// The mixture of one seed.
     pub(super) fn draw(chance: &mut Chance) -> Self {
-        let way_ms_max = [1, 10, 150, 150, 1_500][chance.below(5)];
+        // Some runs are long and worse than the others: what needs an outage of minutes shows there.
+        let rough = chance.hits(1_000);
+        let worse = 1 + 3 * i64::from(rough);
+        let way_ms_max = [1, 10, 150, 150, 1_500][chance.below(5)] * worse;
         let unknown_written = [500, 5_000, 9_500][chance.below(3)];
         let very_unsure = chance.hits(2_500);
         let mut up_to = |most: i64| {
@@ -68,13 +74,13 @@ impl Rates {
             if some { u32::try_from(chance.between(1, most)).expect("rates are small") } else { 0 }
         };
         Self {
-            lost: up_to(2_500),
+            lost: up_to(2_500 + 800 * worse),
             twice: up_to(2_500),
             append_fails: up_to(500),
             append_unknown: [up_to(1_500), up_to(6_000)][usize::from(very_unsure)],
             unknown_written,
-            put_fails: up_to(500),
-            read_fails: up_to(300),
+            put_fails: up_to(500 * worse),
+            read_fails: up_to(300 * worse),
             crash: up_to(60),
             crash_untold: up_to(2_000),
             crash_unwritten: up_to(600),
@@ -93,6 +99,7 @@ impl Rates {
             queue_bytes: [600, 4_000, 256_000][chance.below(3)],
             idle_ms: [700, 3_000, 90_000][chance.below(3)],
             window: [1, 3][chance.below(2)],
+            length: worse,
         }
     }
 }

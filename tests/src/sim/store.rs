@@ -74,6 +74,10 @@ impl World {
             Job::Append { back, append, unknown } => self.append(life, back, append, unknown),
             Job::Put { back, ticket, rows } => {
                 let failed = self.chance.hits(self.rates.put_fails);
+                self.tell(|| {
+                    let keys: Vec<&str> = rows.iter().map(|row| &*row.key.key).collect();
+                    format!("{} writes {ticket:?} {keys:?}{}", back.to, if failed { " in vain" } else { "" })
+                });
                 if !failed {
                     self.store.put_now(rows);
                 }
