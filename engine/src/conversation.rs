@@ -193,8 +193,6 @@ pub struct Conversation {
     seen: Seen,
     /// The oldest visitor message that nobody has answered.
     unanswered_since: Option<Time>,
-    /// Offers made so far.
-    offers: u32,
     /// Messages that were passed on and have not come back: later ones follow them, so that their order stays.
     #[serde(default)]
     away: u32,

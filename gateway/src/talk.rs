@@ -14,10 +14,10 @@ use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Agent;
+use conversa_actors::cell::machine::unknown_outcome;
 use conversa_actors::letter::Payload;
 use conversa_actors::lobby::Socket;
 use conversa_engine::desk::AgentCommand;
-use conversa_engine::refusal::{Code, Refusal};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
@@ -224,11 +224,7 @@ impl Talk {
         }
         while self.pending.first().is_some_and(|pending| now >= pending.until) {
             let id = self.pending.remove(0).id;
-            let refusal = Refusal::new(
-                Code::Deadline,
-                "no outcome in time: it may still have happened; repeat it with the same key",
-            );
-            self.frames.push(wire::refused(self.encoding, id, &refusal));
+            self.frames.push(wire::refused(self.encoding, id, &unknown_outcome()));
         }
         if self.principal.role == Role::Agent && now >= self.renewed + Duration::from_secs(30) {
             self.renewed = now;

@@ -92,7 +92,6 @@ impl Conversation {
     }
 
     fn offered(&mut self, offer: &Offer) {
-        self.offers += 1;
         if let Phase::Queued(wait) = &self.phase {
             self.phase = Phase::Offered(wait.clone(), offer.clone());
         }

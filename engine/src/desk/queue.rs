@@ -47,8 +47,8 @@ pub enum QueueCommand {
 pub enum QueueEvent {
     /// A conversation waits.
     Enqueued { conversation: ConversationId, wait: Wait },
-    /// A conversation has left; `unused` is a place that was granted for it and must be released.
-    LeftQueue { conversation: ConversationId, unused: Option<(PersonId, OfferId)> },
+    /// A conversation has left.
+    LeftQueue { conversation: ConversationId },
     /// An agent has changed.
     AgentNoted { agent: PersonId, free: u16, idle_since: Time },
     /// An agent was asked for a place.
@@ -190,7 +190,7 @@ impl Queue {
 
     fn leave(&self, conversation: ConversationId) -> Vec<QueueEvent> {
         match self.waiting.get(&conversation) {
-            Some(_) => vec![QueueEvent::LeftQueue { conversation, unused: None }],
+            Some(_) => vec![QueueEvent::LeftQueue { conversation }],
             None => Vec::new(),
         }
     }
@@ -266,7 +266,7 @@ impl Queue {
                 self.order.insert(rank(*conversation, wait));
                 self.waiting.insert(*conversation, waiting);
             }
-            QueueEvent::LeftQueue { conversation, .. } => self.remove(*conversation),
+            QueueEvent::LeftQueue { conversation } => self.remove(*conversation),
             QueueEvent::AgentNoted { agent, free, idle_since } => self.note_agent(agent, *free, *idle_since),
             QueueEvent::PlaceAsked(ask) => self.asked(ask),
             QueueEvent::OfferMade { conversation, agent, .. } => {
