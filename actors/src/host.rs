@@ -2,6 +2,7 @@
 //! and lets what is idle go.
 
 mod alarm;
+mod hearing;
 mod meters;
 mod perform;
 mod roster;
@@ -30,6 +31,7 @@ use crate::port::{Clock, Journal, Rows, StoreError};
 use crate::registry;
 use crate::tenant::Tenant;
 use alarm::{Alarm, Bell};
+use hearing::Hearing;
 use roster::Roster;
 
 /// Inputs from outside that wait in one mailbox; beyond it requests are refused and letters come again.
@@ -73,6 +75,7 @@ pub struct Host {
     regions: HashMap<&'static str, Region>,
     roster: Roster,
     alarm: Alarm,
+    hearing: Hearing,
     lobby: Lobby,
     meters: Meters,
 }
@@ -108,6 +111,7 @@ impl Host {
             regions,
             roster: Roster::default(),
             alarm: Alarm::default(),
+            hearing: Hearing::default(),
             lobby: Lobby::default(),
             meters: Meters::default(),
         });
@@ -198,6 +202,7 @@ impl Host {
     /// # Errors
     /// `unavailable` or `deadline` when the actor does not answer.
     pub async fn view(self: &Arc<Self>, of: &Address) -> Result<View, Refusal> {
+        self.hear(of);
         let (reply, view) = oneshot::channel();
         if self.deliver(of, Input::View(reply)).is_err() {
             return Err(

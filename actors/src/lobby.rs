@@ -5,12 +5,13 @@
 //! client's pace until it has caught up. So a socket never has a silent hole.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use conversa_engine::conversation;
 use conversa_engine::ids::{PersonId, TenantId};
 use conversa_engine::refusal::Refusal;
+use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -29,20 +30,25 @@ type Person = (TenantId, PersonId);
 /// All sockets of a node, by person.
 #[derive(Debug)]
 pub struct Lobby {
-    stripes: Vec<Mutex<HashMap<Person, Vec<Arc<Socket>>>>>,
+    stripes: Vec<Mutex<People>>,
+    hasher: RandomState,
 }
+
+type People = HashMap<Person, Vec<Arc<Socket>>, RandomState>;
 
 impl Default for Lobby {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect() }
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::default(),
+        }
     }
 }
 
 impl Lobby {
-    fn stripe(&self, person: &Person) -> &Mutex<HashMap<Person, Vec<Arc<Socket>>>> {
-        let mut hasher = DefaultHasher::new();
-        person.hash(&mut hasher);
-        &self.stripes[usize::try_from(hasher.finish() % STRIPES as u64).expect("below 64")]
+    fn stripe(&self, person: &Person) -> &Mutex<People> {
+        let hash = self.hasher.hash_one(&person.1);
+        &self.stripes[usize::try_from(hash % STRIPES as u64).expect("below 64")]
     }
 
     /// Adds a socket; one of the same device is told that it is replaced.
@@ -128,7 +134,7 @@ pub struct Socket {
 struct Inner {
     queue: VecDeque<Out>,
     bytes: usize,
-    positions: HashMap<Arc<str>, Position>,
+    positions: HashMap<Arc<str>, Position, RandomState>,
     /// Answers whose event is still to be caught up with: shown in order with the events.
     held: Vec<(u64, Arc<str>, Accepted)>,
 }

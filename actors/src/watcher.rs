@@ -34,10 +34,6 @@ pub const CONTRIBUTIONS: &str = "contribution";
 const FLUSH_MS: i64 = 2_000;
 /// The same when a conversation waits for it to go to rest.
 const FLUSH_SOON_MS: i64 = 20;
-/// What is heard is read together after this time, milliseconds: dictionaries and code are then in the processor's caches.
-const GATHER_MS: i64 = 20;
-/// Batches heard that are read at once, whatever the time.
-const GATHER_MAX: usize = 1_024;
 /// Contributions kept in memory; beyond it those that are stored are dropped.
 const HELD_MAX: usize = 4096;
 
@@ -114,11 +110,8 @@ pub struct Slot<W: Watcher> {
     setting: Setting,
     loading: bool,
     backlog: Vec<Input>,
-    /// Heard and not read yet.
-    heard: Vec<Heard>,
-    read_at: Option<Time>,
     totals: W::Totals,
-    held: HashMap<Arc<str>, Held<W::Contribution>>,
+    held: HashMap<Arc<str>, Held<W::Contribution>, foldhash::quality::RandomState>,
     flush_at: Option<Time>,
     /// (conversation, cursor) of the rows being written.
     flushing: Option<Vec<(Arc<str>, u64)>>,
@@ -133,10 +126,8 @@ impl<W: Watcher> Slot<W> {
             setting,
             loading: true,
             backlog: Vec::new(),
-            heard: Vec::new(),
-            read_at: None,
             totals: W::Totals::default(),
-            held: HashMap::new(),
+            held: HashMap::default(),
             flush_at: None,
             flushing: None,
             timer: None,
@@ -176,22 +167,6 @@ impl<W: Watcher> Slot<W> {
         match rows.last() {
             Some((last, _)) if rows.len() == TAIL_MAX => out.push(self.load(last)),
             Some(_) | None => self.loading = false,
-        }
-    }
-
-    /// Keeps what is heard until enough has come together.
-    fn hear(&mut self, now: Time, heard: Heard, out: &mut Vec<Effect>) {
-        self.heard.push(heard);
-        if self.heard.len() >= GATHER_MAX {
-            return self.read_heard(now, out);
-        }
-        self.read_at.get_or_insert(now.after_ms(GATHER_MS));
-    }
-
-    fn read_heard(&mut self, now: Time, out: &mut Vec<Effect>) {
-        self.read_at = None;
-        for heard in std::mem::take(&mut self.heard) {
-            self.heard(now, heard, out);
         }
     }
 
@@ -361,12 +336,11 @@ impl<W: Watcher> Slot<W> {
 
     fn take(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
         match input {
-            Input::Heard(heard) => self.hear(now, heard, out),
+            Input::Heard(heard) => heard.into_iter().for_each(|heard| self.heard(now, heard, out)),
             Input::RowGot { conversation, row } => self.row_got(now, &conversation, row, out),
             Input::Read { conversation, entries } => self.read(now, &conversation, entries, out),
             Input::RowsPut(_, outcome) => self.flushed(now, outcome, out),
             Input::View(reply) => {
-                self.read_heard(now, out);
                 let totals = self.totals();
                 out.push(Effect::Show(reply, View::Totals(totals)));
             }
@@ -409,14 +383,10 @@ impl<W: Watcher> Machine for Slot<W> {
                 self.take(now, input, out);
             }
         }
-        if self.read_at.is_some_and(|at| at <= now) {
-            self.read_heard(now, out);
-        }
         if self.flushing.is_none() && self.flush_at.is_some_and(|at| at <= now) {
             self.flush(now, out);
         }
-        let flush_at = self.flush_at.filter(|_| self.flushing.is_none());
-        let timer = [self.read_at, flush_at].into_iter().flatten().min();
+        let timer = self.flush_at.filter(|_| self.flushing.is_none());
         if timer != self.timer {
             self.timer = timer;
             out.push(Effect::Timer(timer));

@@ -19,6 +19,7 @@ pub use normal::normalise;
 pub use question::is_question;
 pub use stem::stem;
 pub use stopword::is_stop_word;
+pub(crate) use token::each_token;
 pub use token::{Kind, Token, tokens, warm_up};
 
 /// A language that Conversa reads.
@@ -52,15 +53,40 @@ const LETTERS_PER_HAN: usize = 3;
 /// `"我的 iPhone 坏了"` is Chinese, `"what does 退货 mean"` English. Text without letters counts as English.
 #[must_use]
 pub fn language(text: &str) -> Language {
-    let (mut han, mut letters) = (0, 0);
-    for c in text.chars() {
-        if is_han(c) {
-            han += 1;
-        } else if c.is_alphabetic() {
-            letters += 1;
+    Letters::of(text).language()
+}
+
+/// What a text is written with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Letters {
+    han: usize,
+    other: usize,
+}
+
+impl Letters {
+    pub(crate) fn of(text: &str) -> Self {
+        let mut letters = Self::default();
+        for c in text.chars() {
+            if c.is_ascii() {
+                letters.other += usize::from(c.is_ascii_alphabetic());
+            } else if is_han(c) {
+                letters.han += 1;
+            } else {
+                letters.other += usize::from(c.is_alphabetic());
+            }
         }
+        letters
     }
-    if han > 0 && han * LETTERS_PER_HAN >= letters { Language::Chinese } else { Language::English }
+
+    /// Letters and Han characters.
+    pub(crate) fn count(self) -> usize {
+        self.han + self.other
+    }
+
+    pub(crate) fn language(self) -> Language {
+        let chinese = self.han > 0 && self.han * LETTERS_PER_HAN >= self.other;
+        if chinese { Language::Chinese } else { Language::English }
+    }
 }
 
 /// The words that carry a text's subject: its tokens without stop words, links and emoji, English ones stemmed.

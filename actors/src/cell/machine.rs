@@ -48,8 +48,8 @@ pub enum Input {
     RowsPut(Ticket, Result<(), StoreError>),
     /// Time has come.
     Tick,
-    /// Events of a conversation, for its watchers.
-    Heard(Heard),
+    /// Events of conversations, for a watcher, in the order in which it was fed.
+    Heard(Vec<Heard>),
     /// What a watcher's journal read gave.
     Read {
         /// Whose journal.

@@ -17,12 +17,14 @@ use crate::cell::machine::Input;
 const NAP_MS: i64 = 1_000;
 
 /// What rings at a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Bell {
     /// Its own timer.
     Tick,
     /// It must look for what was left undone.
     Woken,
+    /// What was gathered for a watcher's slot is handed over.
+    Heard,
 }
 
 /// The times at which cells want to be woken.
@@ -36,14 +38,14 @@ pub(super) struct Alarm {
 struct Times {
     heap: BinaryHeap<Reverse<(Time, Address, Bell)>>,
     /// The time that stands for each; others in the heap are stale.
-    standing: HashMap<(Address, bool), Time>,
+    standing: HashMap<(Address, Bell), Time, foldhash::fast::FixedState>,
 }
 
 impl Alarm {
     /// Sets, moves or cancels an alarm.
     pub(super) fn set(&self, address: &Address, at: Option<Time>, bell: Bell) {
         let mut times = self.times.lock();
-        let key = (address.clone(), bell == Bell::Woken);
+        let key = (address.clone(), bell);
         let Some(at) = at else {
             times.standing.remove(&key);
             return;
@@ -66,7 +68,7 @@ impl Alarm {
                 break;
             }
             let Some(Reverse((at, address, bell))) = times.heap.pop() else { break };
-            let key = (address, bell == Bell::Woken);
+            let key = (address, bell);
             if times.standing.get(&key) == Some(&at) {
                 times.standing.remove(&key);
                 ringing.push((key.0, bell));
@@ -87,6 +89,10 @@ pub(super) async fn ring(host: Weak<Host>) {
             let input = match bell {
                 Bell::Tick => Input::Tick,
                 Bell::Woken => Input::Woken,
+                Bell::Heard => {
+                    host.hear(&address);
+                    continue;
+                }
             };
             if host.deliver(&address, input).is_err() {
                 // Full or stopped: once more, a little later.

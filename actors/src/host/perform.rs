@@ -65,11 +65,7 @@ impl Host {
             Effect::Watched { conversation, watcher, cursor } => {
                 self.roster.deliver_awake(&conversation, Input::Watched { watcher, cursor }, self.now());
             }
-            Effect::Feed { watcher, heard } => {
-                if self.deliver(&watcher, Input::Heard(heard)).is_err() {
-                    self.meters.unheard.add();
-                }
-            }
+            Effect::Feed { watcher, heard } => self.feed(&watcher, heard),
             Effect::Answer(asker, answer) => asker.answer(answer),
             Effect::Push(push) => {
                 self.meters.pushes.add();

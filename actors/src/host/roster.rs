@@ -1,12 +1,13 @@
 //! Which actors are awake, and where their mailboxes are. Mailboxes are bounded by counting what is in them.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use conversa_engine::time::Time;
+use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
 use super::{Host, MAILBOX_MAX};
@@ -96,7 +97,7 @@ pub(super) struct Again {
 
 #[derive(Debug, Default)]
 struct Stripe {
-    awake: HashMap<Address, Awake>,
+    awake: HashMap<Address, Awake, RandomState>,
     failures: HashMap<Address, Failures>,
 }
 
@@ -104,12 +105,17 @@ struct Stripe {
 #[derive(Debug)]
 pub(super) struct Roster {
     stripes: Vec<Mutex<Stripe>>,
+    hasher: RandomState,
     count: AtomicUsize,
 }
 
 impl Default for Roster {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect(), count: AtomicUsize::new(0) }
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::default(),
+            count: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -124,9 +130,8 @@ impl Roster {
     }
 
     fn stripe(&self, address: &Address) -> &Mutex<Stripe> {
-        let mut hasher = DefaultHasher::new();
-        address.key.hash(&mut hasher);
-        &self.stripes[usize::try_from(hasher.finish() % STRIPES as u64).expect("below 64")]
+        let hash = self.hasher.hash_one(&address.key);
+        &self.stripes[usize::try_from(hash % STRIPES as u64).expect("below 64")]
     }
 
     /// Puts an input into a mailbox; `spawn` starts the cell when it is not awake.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use conversa_actors::address::Address;
+use foldhash::quality::RandomState;
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -29,7 +30,7 @@ pub(super) struct Head {
 /// Places of events that the index does not hold yet: log -> (seq, event), in order.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    places: RwLock<HashMap<i64, Vec<(u64, i64)>>>,
+    places: RwLock<HashMap<i64, Vec<(u64, i64)>, RandomState>>,
 }
 
 impl Recent {
@@ -48,7 +49,7 @@ impl Recent {
 
 /// What the writer knows of all logs.
 pub(super) struct Heads {
-    known: HashMap<Address, Head>,
+    known: HashMap<Address, Head, RandomState>,
     /// What the known heads were before the transaction in hand.
     undo: Vec<(Address, Option<Head>)>,
     /// Places written in the transaction in hand.
@@ -69,7 +70,7 @@ impl Heads {
             Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs(), row.get(2)?))
         })?;
         let mut heads = Self {
-            known: HashMap::new(),
+            known: HashMap::default(),
             undo: Vec::new(),
             fresh: Vec::new(),
             next_event: indexed + 1,

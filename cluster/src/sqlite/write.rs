@@ -31,7 +31,7 @@ enum Told {
 
 /// Jobs in a transaction from which on the next one waits for company, and how long.
 const BUSY: usize = 8;
-const GATHER: Duration = Duration::from_micros(200);
+const GATHER: Duration = Duration::from_micros(1_000);
 /// While the store fails and nobody writes, the writer tries this often whether it can again.
 const PROBE: Duration = Duration::from_secs(1);
 

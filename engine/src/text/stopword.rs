@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
+use foldhash::fast::FixedState;
 
 /// Own lists, written for customer service: one word a line, `#` starts a comment.
 const LISTS: [&str; 2] =
     [include_str!("../../data/stopwords-zh.txt"), include_str!("../../data/stopwords-en.txt")];
 
-static STOP_WORDS: LazyLock<HashSet<&'static str, Xxh3DefaultBuilder>> = LazyLock::new(|| {
+static STOP_WORDS: LazyLock<HashSet<&'static str, FixedState>> = LazyLock::new(|| {
     LISTS.iter().flat_map(|list| list.lines()).map(str::trim).filter(|line| !line.starts_with('#')).collect()
 });
 

@@ -82,19 +82,27 @@ pub fn warm_up() {
 pub fn tokens(text: &str) -> Vec<Token> {
     let normal = normalise(text);
     let mut tokens = Vec::with_capacity(normal.len() / 4);
-    let mut rest = normal.as_str();
+    each_token(&normal, |kind, text| tokens.push(Token { text: text.into_owned(), kind }));
+    tokens
+}
+
+/// Gives the tokens of a normalised text, in order.
+pub(crate) fn each_token<'a>(normal: &'a str, mut found: impl FnMut(Kind, Cow<'a, str>)) {
+    let mut rest = normal;
     while let Some(first) = rest.chars().next() {
         let (shape, len) = first_piece(rest, first);
         let (piece, after) = rest.split_at(len);
         match shape {
             Shape::Noise => {}
-            Shape::Han => push_chinese(piece, &mut tokens),
-            Shape::Digits => tokens.push(Token { text: piece.replace(',', ""), kind: Kind::Number }),
-            Shape::Whole(kind) => tokens.push(Token { text: piece.to_owned(), kind }),
+            Shape::Han => {
+                JIEBA.cut(piece, false).into_iter().for_each(|cut| found(Kind::Han, Cow::Borrowed(cut.word)));
+            }
+            Shape::Digits if piece.contains(',') => found(Kind::Number, Cow::Owned(piece.replace(',', ""))),
+            Shape::Digits => found(Kind::Number, Cow::Borrowed(piece)),
+            Shape::Whole(kind) => found(kind, Cow::Borrowed(piece)),
         }
         rest = after;
     }
-    tokens
 }
 
 /// How a piece of text becomes tokens.
@@ -210,11 +218,4 @@ fn bracketed_len(text: &str) -> usize {
         }
     }
     text.len()
-}
-
-/// Cuts a run of Han characters into words.
-fn push_chinese(run: &str, tokens: &mut Vec<Token>) {
-    tokens.extend(
-        JIEBA.cut(run, false).into_iter().map(|cut| Token { text: cut.word.to_owned(), kind: Kind::Han }),
-    );
 }

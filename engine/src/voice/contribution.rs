@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::sentiment::{Polarity, read, weigh};
-use super::{Sentiment, Tally, keywords};
+use super::keywords::keywords_of;
+use super::{Sentiment, Tally};
 use crate::text::normalise;
 
 /// Different keywords that a conversation counts. At the bound, those it has go on counting, and mentions of others are
@@ -62,7 +63,7 @@ impl Contribution {
         self.value_sum_milli += i64::from(value);
         for clause in &clauses {
             let polarity = clause.sentiment().polarity;
-            for word in keywords(&normal[clause.range.clone()]) {
+            for word in keywords_of(normal[clause.range.clone()].trim()) {
                 self.mention(word, polarity, seq);
             }
         }

@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use crate::text::{Kind, Token, is_stop_word, tokens};
+use foldhash::fast::FixedState;
+
+use crate::text::{Kind, each_token, is_stop_word, normalise};
 
 /// Shortest Chinese keyword, in characters.
 const HAN_MIN: usize = 2;
@@ -19,7 +21,7 @@ const WORD_BYTES_MAX: usize = 48;
 const LISTS: [&str; 2] =
     [include_str!("../../data/keyword-stop-zh.txt"), include_str!("../../data/keyword-stop-en.txt")];
 
-static NAMELESS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+static NAMELESS: LazyLock<HashSet<&'static str, FixedState>> = LazyLock::new(|| {
     let lines = LISTS.iter().flat_map(|list| list.lines()).filter(|line| !line.starts_with('#'));
     lines.flat_map(str::split_whitespace).collect()
 });
@@ -29,33 +31,38 @@ static NAMELESS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
 /// `"您好，我的快递怎么还没到"` has `["快递"]`, `"Where are my refunds?"` has `["refund"]`.
 #[must_use]
 pub fn keywords(text: &str) -> Vec<String> {
+    keywords_of(&normalise(text))
+}
+
+/// The keywords of a normalised text.
+pub(super) fn keywords_of(normal: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
-    for word in tokens(text).into_iter().filter_map(keyword) {
-        if !words.contains(&word) {
+    each_token(normal, |kind, text| {
+        if let Some(word) = keyword(kind, &text).filter(|word| !words.contains(word)) {
             words.push(word);
         }
-    }
+    });
     words
 }
 
 /// The keyword that a token stands for, if it does.
-fn keyword(token: Token) -> Option<String> {
-    let Token { mut text, kind } = token;
+fn keyword(kind: Kind, text: &str) -> Option<String> {
     let long_enough = match kind {
         Kind::Han => text.chars().nth(HAN_MIN - 1).is_some(),
         Kind::Word => text.chars().filter(|c| c.is_alphabetic()).nth(LETTERS_MIN - 1).is_some(),
         Kind::Number | Kind::Code | Kind::Link | Kind::Emoji => false,
     };
-    if !long_enough || text.len() > WORD_BYTES_MAX || is_nameless(&text) {
+    if !long_enough || text.len() > WORD_BYTES_MAX || is_nameless(text) {
         return None;
     }
+    let mut word = text.to_owned();
     if kind == Kind::Word {
-        make_singular(&mut text);
-        if is_nameless(&text) {
+        make_singular(&mut word);
+        if word.len() != text.len() && is_nameless(&word) {
             return None;
         }
     }
-    Some(text)
+    Some(word)
 }
 
 fn is_nameless(word: &str) -> bool {

@@ -11,7 +11,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 pub(crate) struct Phrases<T> {
     /// By the first two characters, longest first; phrases of one character are under that character and `'\0'`.
     by_head: HashMap<u64, Vec<Phrase<T>>, BuildHasherDefault<HeadHasher>>,
+    /// A Bloom filter of the heads: nearly every place of a text has none of them.
+    heads: Box<[u64; HEADS_WORDS]>,
 }
+
+/// 64 bits each: 2 KiB, where some thousand heads leave 15 of 16 bits empty.
+const HEADS_WORDS: usize = 256;
 
 #[derive(Debug)]
 struct Phrase<T> {
@@ -23,7 +28,7 @@ struct Phrase<T> {
 
 impl<T> Default for Phrases<T> {
     fn default() -> Self {
-        Self { by_head: HashMap::default() }
+        Self { by_head: HashMap::default(), heads: Box::new([0; HEADS_WORDS]) }
     }
 }
 
@@ -35,7 +40,10 @@ impl<T> Phrases<T> {
         let Some(first) = chars.next() else {
             return;
         };
-        let bucket = self.by_head.entry(head(first, chars.next())).or_default();
+        let head = head(first, chars.next());
+        let (word, bit) = place(head);
+        self.heads[word] |= bit;
+        let bucket = self.by_head.entry(head).or_default();
         let place = bucket.partition_point(|other| other.text.len() >= text.len());
         bucket.insert(place, Phrase { text: text.into(), open, meaning });
     }
@@ -46,10 +54,18 @@ impl<T> Phrases<T> {
         let (first, second) = (chars.next(), chars.next());
         let starts_word = at == 0 || !text.as_bytes()[at - 1].is_ascii_alphanumeric();
         let heads = first.filter(|c| starts_word || !c.is_ascii_alphanumeric());
-        let pair = heads.and_then(|c| second.and_then(|d| self.by_head.get(&head(c, Some(d)))));
-        let single = heads.and_then(|c| self.by_head.get(&head(c, None)));
+        let pair = heads.and_then(|c| second.and_then(|d| self.of_head(head(c, Some(d)))));
+        let single = heads.and_then(|c| self.of_head(head(c, None)));
         let candidates = pair.into_iter().chain(single).flatten();
         candidates.filter_map(move |phrase| phrase.len_in(&text[at..]).map(|len| (len, &phrase.meaning)))
+    }
+
+    fn of_head(&self, head: u64) -> Option<&Vec<Phrase<T>>> {
+        let (word, bit) = place(head);
+        if self.heads[word] & bit == 0 {
+            return None;
+        }
+        self.by_head.get(&head)
     }
 
     /// Calls `found` for every phrase anywhere in a normalised text, those inside others included.
@@ -65,6 +81,10 @@ impl<T> Phrases<T> {
 impl<T> Phrase<T> {
     /// Its length at the start of `rest`, with the letters that follow an open phrase; `None` if it isn't there.
     fn len_in(&self, rest: &str) -> Option<usize> {
+        // Those of one head mostly differ in their last byte: a comparison is saved.
+        if rest.as_bytes().get(self.text.len() - 1) != self.text.as_bytes().last() {
+            return None;
+        }
         let after = rest.strip_prefix(&*self.text)?;
         let is_letter = |byte: &u8| byte.is_ascii_alphanumeric();
         if self.open {
@@ -89,7 +109,16 @@ fn head(first: char, second: Option<char>) -> u64 {
     u64::from(first) << 32 | second.map_or(0, u64::from)
 }
 
-/// Spreads a head over 64 bits by Fibonacci hashing (Knuth, TAOCP 6.4). Keys are our own lexicons, not an attacker's.
+/// Where the filter has a head: a word and a bit in it.
+fn place(head: u64) -> (usize, u64) {
+    let spread = head.wrapping_mul(SPREAD);
+    (usize::from((spread >> 56) as u8), 1 << (spread >> 50 & 63))
+}
+
+/// 2^64 divided by the golden ratio: Fibonacci hashing (Knuth, TAOCP 6.4).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Spreads a head over 64 bits. Keys are our own lexicons, not an attacker's.
 #[derive(Default)]
 struct HeadHasher(u64);
 
@@ -105,7 +134,7 @@ impl Hasher for HeadHasher {
     }
 
     fn write_u64(&mut self, head: u64) {
-        let spread = head.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let spread = head.wrapping_mul(SPREAD);
         self.0 = spread ^ spread >> 32;
     }
 }

@@ -71,7 +71,7 @@ impl World {
                 // the slot that it was sent to.
                 if self.copies() > 0 {
                     let ms = self.rates.way_ms_max.min(FEED_MS_MAX);
-                    self.send_within(ms, &watcher, Input::Heard(heard), true);
+                    self.send_within(ms, &watcher, Input::Heard(vec![heard]), true);
                 }
             }
             Effect::Answer(asker, answer) => asker.answer(answer),

@@ -52,7 +52,10 @@ fn sketch(input: &Input) -> (&'static str, u64, u64) {
         Input::Appended(outcome) => ("appended", u64::from(outcome.is_ok()), 0),
         Input::RowsPut(_, outcome) => ("rows put", u64::from(outcome.is_ok()), 0),
         Input::Tick => ("tick", 0, 0),
-        Input::Heard(heard) => ("heard", heard.first, heard.head),
+        Input::Heard(heard) => {
+            let last = heard.last();
+            ("heard", last.map_or(0, |heard| heard.first), last.map_or(0, |heard| heard.head))
+        },
         Input::Read { entries, .. } => {
             ("read", entries.as_ref().map_or(0, |entries| entries.len() as u64), 0)
         }

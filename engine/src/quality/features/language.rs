@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Family, Feature, Unit, permille};
 use crate::quality::Role;
 use crate::quality::reading::{Act, Reading};
-use crate::text::{Language, language};
+use crate::text::{Language, Letters};
 
 const fn count(id: &'static str, doc: &'static str, compute: fn(&super::Features) -> Option<i64>) -> Feature {
     Feature { id, family: Family::Language, unit: Unit::Count, version: 1, doc, compute }
@@ -92,10 +92,9 @@ impl Wording {
 
 /// The language of a text; `None` when it is too short to tell ("ok").
 fn spoken(normal: &str) -> Option<Language> {
-    let read = language(normal);
-    let enough =
-        read == Language::Chinese || normal.chars().filter(|c| c.is_alphabetic()).count() >= LETTERS_MIN;
-    enough.then_some(read)
+    let letters = Letters::of(normal);
+    let language = letters.language();
+    (language == Language::Chinese || letters.count() >= LETTERS_MIN).then_some(language)
 }
 
 /// Three exclamation marks, or eight capitals of which four in five letters are.
@@ -105,7 +104,7 @@ fn shouts(reading: &Reading<'_>) -> bool {
     }
     // Normal form has no capitals: they are in the text as written.
     let capitals = reading.text.bytes().filter(u8::is_ascii_uppercase).count();
-    capitals >= CAPITALS_MIN && capitals * 5 >= reading.text.chars().filter(|c| c.is_alphabetic()).count() * 4
+    capitals >= CAPITALS_MIN && capitals * 5 >= Letters::of(reading.text).count() * 4
 }
 
 /// One or two Han characters, or one English word of up to 6 letters, with whatever marks around.
