@@ -265,6 +265,29 @@ fn a_late_message_is_never_lost() {
 }
 
 #[test]
+fn an_agent_who_went_while_nobody_waited_is_not_assigned_by_an_offer_that_comes_late() {
+    let mut conversation = Conversation::default();
+    let mut run = |command: Command| {
+        let events = conversation.decide(Time::from_ms(1), command).expect("it is not refused");
+        events.iter().for_each(|event| conversation.apply(event));
+        events
+    };
+    let written = |text: &str| command(text, Time::from_ms(1));
+    let words = |events: Vec<Event>| events.iter().map(word).collect::<Vec<_>>().join("; ");
+    run(opening(true));
+    run(written("human"));
+    run(written("close vi"));
+    assert_eq!(words(run(written("gone ag 1"))), "offer of1 void");
+    assert_eq!(words(run(written("gone ag 1"))), "", "a repeat says nothing new");
+    let forwarded = run(written("say vi d.1 hello"));
+    let [Event::Forwarded(said)] = &forwarded[..] else { panic!("{forwarded:?}") };
+    run(Command::Carry { said: said.clone(), reopen: true });
+    run(written("human"));
+    assert_eq!(words(run(written("offer ag 1"))), "offer of1 rejected");
+    assert_eq!(words(run(written("offer ag 2"))), "offered to ag (of2)");
+}
+
+#[test]
 fn the_state_stays_small_however_long_the_conversation() {
     let mut conversation = Conversation::default();
     for event in conversation.decide(Time::from_ms(0), opening(true)).expect("it opens") {
