@@ -38,10 +38,7 @@ type People = HashMap<Person, Vec<Arc<Socket>>, RandomState>;
 
 impl Default for Lobby {
     fn default() -> Self {
-        Self {
-            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::default(),
-        }
+        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect(), hasher: RandomState::default() }
     }
 }
 

@@ -11,8 +11,8 @@ use super::{Bell, Host};
 use crate::address::Address;
 use crate::cell::machine::{Heard, Input};
 
-/// How long is gathered, milliseconds: far below what a person who looks at a board notices.
-const GATHER_MS: i64 = 20;
+/// How long is gathered, milliseconds. Nobody waits for it: whoever looks at a slot has it hear first.
+const GATHER_MS: i64 = 200;
 /// Batches that are handed over at once, whatever the time.
 const GATHER_MAX: usize = 1_024;
 
@@ -67,7 +67,9 @@ impl Host {
     }
 
     /// A slot that cannot take it reads it from the journals: each conversation says where its log ends before it rests.
-    fn hand_over(self: &Arc<Self>, slot: &Address, heard: Vec<Heard>) {
+    fn hand_over(self: &Arc<Self>, slot: &Address, mut heard: Vec<Heard>) {
+        // One conversation after the other, each in its order: what is known of it is then fetched once.
+        heard.sort_by(|one, other| one.conversation.key.cmp(&other.conversation.key));
         if self.deliver(slot, Input::Heard(heard)).is_err() {
             self.meters.unheard.add();
         }

@@ -30,7 +30,7 @@ pub(super) struct Head {
 /// Places of events that the index does not hold yet: log -> (seq, event), in order.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    places: RwLock<HashMap<i64, Vec<(u64, i64)>, RandomState>>,
+    places: RwLock<Places>,
 }
 
 impl Recent {
@@ -46,6 +46,8 @@ impl Recent {
         self.places.read().get(&stream).and_then(|of| of.last()).copied()
     }
 }
+
+type Places = HashMap<i64, Vec<(u64, i64)>, RandomState>;
 
 /// What the writer knows of all logs.
 pub(super) struct Heads {

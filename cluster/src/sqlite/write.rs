@@ -29,9 +29,11 @@ enum Told {
     Put(Done<Result<(), StoreError>>),
 }
 
-/// Jobs in a transaction from which on the next one waits for company, and how long.
+/// Jobs in a transaction from which on the next one waits for company: a [`STEP`], and another if [`COMPANY`] more came in it.
 const BUSY: usize = 8;
-const GATHER: Duration = Duration::from_micros(1_000);
+const COMPANY: usize = 4;
+const STEP: Duration = Duration::from_millis(1);
+const STEPS: usize = 2;
 /// While the store fails and nobody writes, the writer tries this often whether it can again.
 const PROBE: Duration = Duration::from_secs(1);
 
@@ -46,10 +48,8 @@ pub(super) fn run(mut connection: Connection, mut heads: Heads, queue: &mpsc::Re
             Err(mpsc::RecvTimeoutError::Timeout) => continue,
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
         }
-        // Under load it is worth a pause for company: a commit costs what ten appends do. A lone append waits for nobody.
-        // Asleep rather than waiting at the queue, so that no sender has to wake this thread.
         if before >= BUSY {
-            std::thread::sleep(GATHER);
+            gather(queue, &mut together);
         }
         let room = TOGETHER_MAX - together.len();
         together.extend(queue.try_iter().take(room));
@@ -61,6 +61,20 @@ pub(super) fn run(mut connection: Connection, mut heads: Heads, queue: &mpsc::Re
     }
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the last checkpoint failed: the next start makes it");
+    }
+}
+
+/// Under load it is worth a pause for company: a commit costs what ten appends do, and whoever waits for its outcome is woken once
+/// instead of ten times. A lone append waits for nobody.
+fn gather(queue: &mpsc::Receiver<Job>, together: &mut Vec<Job>) {
+    for _ in 0..STEPS {
+        // Asleep rather than waiting at the queue, so that no sender has to wake this thread.
+        std::thread::sleep(STEP);
+        let (before, room) = (together.len(), TOGETHER_MAX - together.len());
+        together.extend(queue.try_iter().take(room));
+        if together.len() < before + COMPANY {
+            return;
+        }
     }
 }
 

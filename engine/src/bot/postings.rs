@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
+use foldhash::fast::FixedState;
 
 /// A passage with a weight.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ struct Posting {
 /// The features of a set of passages.
 #[derive(Debug, Default)]
 pub(super) struct Postings {
-    lists: HashMap<Box<str>, Vec<Posting>, Xxh3DefaultBuilder>,
+    lists: HashMap<Box<str>, Vec<Posting>, FixedState>,
     passages: usize,
 }
 

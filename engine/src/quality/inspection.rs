@@ -12,6 +12,8 @@ use super::{Evidence, Moment};
 
 /// Messages that one rule points at, at most.
 pub const EVIDENCE_MAX: usize = 8;
+/// Excerpts from which on those that nothing points at any more are dropped.
+const EXCERPTS_PRUNED_AT: usize = 12;
 /// Longest excerpt of a message, in characters.
 pub const EXCERPT_CHARS_MAX: usize = 120;
 
@@ -82,7 +84,10 @@ impl Inspection {
                 sets_going: said.has(at, 1),
             };
             let judgement = rule.operator.judge(&hearing);
-            watch.value = rule.operator.value(&self.features);
+            // Rules without a value leave their watch untouched, and out of the processor's caches.
+            if let Some(value) = rule.operator.value(&self.features) {
+                watch.value = Some(value);
+            }
             if judgement != Judgement::Aside {
                 is_stale |= watch.take(&rule.scope, reading.seq, judgement);
                 is_shown |= watch.points_at(reading.seq);
@@ -91,7 +96,8 @@ impl Inspection {
         if is_shown {
             self.excerpts.insert(reading.seq, Excerpt::of(reading));
         }
-        if is_stale {
+        // Nearly every message moves the last miss of some rule: the one before is dropped with a few more of its kind.
+        if is_stale && self.excerpts.len() >= EXCERPTS_PRUNED_AT {
             let watches = &self.watches;
             self.excerpts.retain(|&seq, _| watches.iter().any(|watch| watch.points_at(seq)));
         }

@@ -134,6 +134,10 @@ fn first_piece(text: &str, first: char) -> (Shape, usize) {
 
 /// The shape and byte length of the letters and digits that a text starts with.
 fn first_word(text: &str) -> (Shape, usize) {
+    let plain = plain_word_len(text.as_bytes());
+    if plain > 0 {
+        return (Shape::Whole(Kind::Word), plain);
+    }
     let link = link_len(text);
     if link > 0 {
         return (Shape::Whole(Kind::Link), link);
@@ -150,6 +154,15 @@ fn first_word(text: &str) -> (Shape, usize) {
     match mail_len(text, word) {
         0 => (Shape::Whole(Kind::Word), word),
         mail => (Shape::Whole(Kind::Link), mail),
+    }
+}
+
+/// Byte length of the ASCII letters at the start when what follows them shows that they are a word and nothing else; else 0.
+fn plain_word_len(text: &[u8]) -> usize {
+    let len = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    match (text.get(len), text.get(len + 1)) {
+        (None | Some(b' ' | b',' | b'!' | b'?' | b';' | b')'), _) | (Some(b'.'), None | Some(b' ')) => len,
+        (Some(_), _) => 0,
     }
 }
 

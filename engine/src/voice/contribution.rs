@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::sentiment::{Polarity, read, weigh};
 use super::keywords::keywords_of;
+use super::sentiment::{Polarity, read, weigh};
 use super::{Sentiment, Tally};
 use crate::text::normalise;
 

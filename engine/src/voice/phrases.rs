@@ -50,14 +50,25 @@ impl<T> Phrases<T> {
 
     /// The phrases that stand at byte `at` of a normalised text, longest first: their length in bytes and their meaning.
     pub(crate) fn at<'a>(&'a self, text: &'a str, at: usize) -> impl Iterator<Item = (usize, &'a T)> {
-        let mut chars = text[at..].chars();
-        let (first, second) = (chars.next(), chars.next());
-        let starts_word = at == 0 || !text.as_bytes()[at - 1].is_ascii_alphanumeric();
-        let heads = first.filter(|c| starts_word || !c.is_ascii_alphanumeric());
-        let pair = heads.and_then(|c| second.and_then(|d| self.of_head(head(c, Some(d)))));
-        let single = heads.and_then(|c| self.of_head(head(c, None)));
-        let candidates = pair.into_iter().chain(single).flatten();
+        let candidates = self.candidates(text, at).into_iter().flatten().flatten();
         candidates.filter_map(move |phrase| phrase.len_in(&text[at..]).map(|len| (len, &phrase.meaning)))
+    }
+
+    /// Phrases whose first characters stand at byte `at`: those of two characters or more, then those of one.
+    fn candidates(&self, text: &str, at: usize) -> [Option<&Vec<Phrase<T>>>; 2] {
+        let bytes = text.as_bytes();
+        let (first, second) = match bytes.get(at..at + 2) {
+            Some(&[a, b]) if a.is_ascii() && b.is_ascii() => (Some(char::from(a)), Some(char::from(b))),
+            Some(_) | None => {
+                let mut chars = text[at..].chars();
+                (chars.next(), chars.next())
+            }
+        };
+        let Some(first) = first else { return [None; 2] };
+        if first.is_ascii_alphanumeric() && at > 0 && bytes[at - 1].is_ascii_alphanumeric() {
+            return [None; 2];
+        }
+        [second.and_then(|second| self.of_head(head(first, Some(second)))), self.of_head(head(first, None))]
     }
 
     fn of_head(&self, head: u64) -> Option<&Vec<Phrase<T>>> {
@@ -72,7 +83,11 @@ impl<T> Phrases<T> {
     pub(crate) fn each(&self, text: &str, mut found: impl FnMut(&T)) {
         let mut at = 0;
         while at < text.len() {
-            self.at(text, at).for_each(|(_, meaning)| found(meaning));
+            for phrase in self.candidates(text, at).into_iter().flatten().flatten() {
+                if phrase.len_in(&text[at..]).is_some() {
+                    found(&phrase.meaning);
+                }
+            }
             at = next(text, at);
         }
     }
@@ -98,11 +113,14 @@ impl<T> Phrase<T> {
 
 /// The next place after `at` at which a phrase may start: after the word of ASCII letters there, or after one character.
 pub(crate) fn next(text: &str, at: usize) -> usize {
-    let word = text.as_bytes()[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
-    if word > 0 {
-        return at + word;
+    let rest = &text.as_bytes()[at..];
+    match rest.first() {
+        Some(first) if first.is_ascii_alphanumeric() => {
+            at + rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count()
+        }
+        Some(first) if first.is_ascii() => at + 1,
+        Some(_) | None => at + text[at..].chars().next().map_or(1, char::len_utf8),
     }
-    at + text[at..].chars().next().map_or(1, char::len_utf8)
 }
 
 fn head(first: char, second: Option<char>) -> u64 {

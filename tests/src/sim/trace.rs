@@ -55,7 +55,7 @@ fn sketch(input: &Input) -> (&'static str, u64, u64) {
         Input::Heard(heard) => {
             let last = heard.last();
             ("heard", last.map_or(0, |heard| heard.first), last.map_or(0, |heard| heard.head))
-        },
+        }
         Input::Read { entries, .. } => {
             ("read", entries.as_ref().map_or(0, |entries| entries.len() as u64), 0)
         }
