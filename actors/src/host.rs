@@ -14,6 +14,7 @@ use std::time::Duration;
 use conversa_engine::ids::{SHARDS, TenantId};
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use meters::Meters;
@@ -22,7 +23,7 @@ pub use roster::Seat;
 
 use crate::address::Address;
 use crate::cell::core::rest::wake_partition;
-use crate::cell::core::{Setting, WAKES};
+use crate::cell::core::{SNAPSHOT_EVENTS, Setting, WAKES};
 use crate::cell::machine::{Accepted, Answer, Asker, Input, Request, SocketAsker, View, unknown_outcome};
 use crate::cell::{Inbox, Region};
 use crate::letter::{Payload, decode};
@@ -30,8 +31,8 @@ use crate::lobby::{Lobby, Socket};
 use crate::port::{Clock, Journal, Rows, StoreError};
 use crate::registry;
 use crate::tenant::Tenant;
+use crate::watcher::Gathering;
 use alarm::{Alarm, Bell};
-use hearing::Hearing;
 use roster::Roster;
 
 /// Inputs from outside that wait in one mailbox; beyond it requests are refused and letters come again.
@@ -75,7 +76,7 @@ pub struct Host {
     regions: HashMap<&'static str, Region>,
     roster: Roster,
     alarm: Alarm,
-    hearing: Hearing,
+    gathering: Mutex<Gathering>,
     lobby: Lobby,
     meters: Meters,
 }
@@ -111,7 +112,7 @@ impl Host {
             regions,
             roster: Roster::default(),
             alarm: Alarm::default(),
-            hearing: Hearing::default(),
+            gathering: Mutex::default(),
             lobby: Lobby::default(),
             meters: Meters::default(),
         });
@@ -245,6 +246,7 @@ impl Host {
             epoch: self.epoch,
             followers: &[],
             watchers: Vec::new(),
+            snapshot_events: SNAPSHOT_EVENTS,
         };
         let core = registry::make(setting)?;
         let region = self.regions.get(address.kind)?;
@@ -295,6 +297,7 @@ impl Host {
     /// A cell ended by a fault: it starts again after a pause that grows; a key that keeps failing is stopped.
     pub(crate) fn failed(self: &Arc<Self>, address: &Address, seat: &Seat, why: &str, panicked: bool) {
         self.meters.failures.add();
+        self.gathering.lock().take(address);
         let again = self.roster.failed(address, seat, self.now(), panicked);
         if again.poisoned {
             tracing::error!(%address, why, stopped_ms = again.pause_ms, "an actor keeps failing: its key is stopped");

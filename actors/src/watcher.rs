@@ -4,6 +4,7 @@
 //! repeats and restarts change nothing. Totals are commutative merges of contributions. What a slot misses (its mailbox was full,
 //! its node died) it reads from the journal by its cursor; conversations with something unread are found through their wake rows.
 
+mod gathering;
 mod refold;
 
 use std::any::Any;
@@ -25,6 +26,7 @@ use crate::letter::{decode, encode};
 use crate::port::{Entry, Row, RowKey, StoreError};
 use crate::tenant::Tenant;
 
+pub use gathering::{Added, GATHER_MS, Gathering};
 pub(crate) use refold::refold;
 pub use refold::{Refold, Refolded};
 
@@ -336,7 +338,11 @@ impl<W: Watcher> Slot<W> {
 
     fn take(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
         match input {
-            Input::Heard(heard) => heard.into_iter().for_each(|heard| self.heard(now, heard, out)),
+            Input::Heard(mut heard) => {
+                // One conversation after the other, each in its order: what is known of it is then fetched once.
+                heard.sort_by(|one, other| one.conversation.key.cmp(&other.conversation.key));
+                heard.into_iter().for_each(|heard| self.heard(now, heard, out));
+            }
             Input::RowGot { conversation, row } => self.row_got(now, &conversation, row, out),
             Input::Read { conversation, entries } => self.read(now, &conversation, entries, out),
             Input::RowsPut(_, outcome) => self.flushed(now, outcome, out),

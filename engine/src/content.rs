@@ -260,7 +260,7 @@ impl Content {
     /// A 64-bit digest that tells one content from another within a conversation's dedupe window; not for storage elsewhere.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let mut bytes = Bytes(Vec::with_capacity(64 + self.plain().len()));
+        let mut bytes = Collected(Vec::with_capacity(64 + self.plain().len()));
         self.hash(&mut bytes);
         bytes.finish()
     }
@@ -362,9 +362,9 @@ fn counted(field: &str, count: usize, count_max: usize) -> Result<(), Refusal> {
 }
 
 /// What is hashed, collected: the state of a streaming XXH3 is ten times as large as a message, and takes longer to set up than to use.
-struct Bytes(Vec<u8>);
+struct Collected(Vec<u8>);
 
-impl Hasher for Bytes {
+impl Hasher for Collected {
     fn write(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }

@@ -21,6 +21,7 @@ use crate::wire::{Bye, Encoding, SUBPROTOCOLS, encode};
 
 /// tungstenite's own defaults cost 134 KiB per idle socket; with these it is below 9.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Frames of one burst go out in one write.
 const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;

@@ -29,7 +29,7 @@ use crate::watcher::slot_address;
 
 /// A due command that made nothing happen is not tried again for this time, milliseconds.
 const QUIET_MS: i64 = 1_000;
-/// Events between snapshots of a cell that does not rest: a successor of one that died takes in at most so many, some 2 us each.
+/// Events between snapshots of a cell that does not rest: a successor of one that died takes in at most so many.
 pub const SNAPSHOT_EVENTS: u64 = 256;
 /// The table of snapshots.
 pub const SNAPSHOTS: &str = "snapshot";
@@ -49,6 +49,8 @@ pub struct Setting {
     pub followers: &'static [Follower],
     /// Watchers that read this kind's events.
     pub watchers: Vec<&'static Watching>,
+    /// Events between snapshots: [`SNAPSHOT_EVENTS`], or fewer where a test wants to see some.
+    pub snapshot_events: u64,
 }
 
 /// The core of a cell that runs `B`.

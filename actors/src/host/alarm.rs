@@ -6,6 +6,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use conversa_engine::time::Time;
+use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -38,7 +39,7 @@ pub(super) struct Alarm {
 struct Times {
     heap: BinaryHeap<Reverse<(Time, Address, Bell)>>,
     /// The time that stands for each; others in the heap are stale.
-    standing: HashMap<(Address, Bell), Time, foldhash::fast::FixedState>,
+    standing: HashMap<(Address, Bell), Time, RandomState>,
 }
 
 impl Alarm {

@@ -65,7 +65,7 @@ pub(super) fn run(mut connection: Connection, mut heads: Heads, queue: &mpsc::Re
 }
 
 /// Under load it is worth a pause for company: a commit costs what ten appends do, and whoever waits for its outcome is woken once
-/// instead of ten times. A lone append waits for nobody.
+/// instead of ten times.
 fn gather(queue: &mpsc::Receiver<Job>, together: &mut Vec<Job>) {
     for _ in 0..STEPS {
         // Asleep rather than waiting at the queue, so that no sender has to wake this thread.

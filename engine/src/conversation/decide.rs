@@ -172,23 +172,17 @@ impl Conversation {
                 let wait = Wait { queue: queue.clone(), since: now, priority: 1 };
                 vec![queued(now, wait, QueueReason::AgentGone)]
             }
+            Phase::Unopened => Vec::new(),
             // The agent went after granting a place, and was faster than the offer. Whatever the phase: the conversation may be
             // waiting again when the offer comes.
             Phase::Bot
             | Phase::Queued(_)
             | Phase::Offered(..)
             | Phase::Assigned { .. }
-            | Phase::Closed { .. }
-                if !self.void.contains(offer) =>
-            {
-                vec![Event::OfferVoided { agent: agent.clone(), offer: offer.clone(), at: now }]
+            | Phase::Closed { .. } => {
+                let voided = || Event::OfferVoided { agent: agent.clone(), offer: offer.clone(), at: now };
+                (!self.void.contains(offer)).then(voided).into_iter().collect()
             }
-            Phase::Unopened
-            | Phase::Bot
-            | Phase::Queued(_)
-            | Phase::Offered(..)
-            | Phase::Assigned { .. }
-            | Phase::Closed { .. } => Vec::new(),
         }
     }
 

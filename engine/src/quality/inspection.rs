@@ -28,7 +28,7 @@ pub struct Inspection {
     pub(super) features: Features,
     /// One for each rule of the card, in its order.
     pub(super) watches: Vec<Watch>,
-    /// The messages that a watch points at, by their seq.
+    /// The messages that a watch points at, by their seq, and up to [`EXCERPTS_PRUNED_AT`] that none does any more.
     excerpts: BTreeMap<u64, Excerpt>,
 }
 

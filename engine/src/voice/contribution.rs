@@ -63,7 +63,7 @@ impl Contribution {
         self.value_sum_milli += i64::from(value);
         for clause in &clauses {
             let polarity = clause.sentiment().polarity;
-            for word in keywords_of(normal[clause.range.clone()].trim()) {
+            for word in keywords_of(&normal[clause.range.clone()]) {
                 self.mention(word, polarity, seq);
             }
         }

@@ -83,11 +83,7 @@ impl<T> Phrases<T> {
     pub(crate) fn each(&self, text: &str, mut found: impl FnMut(&T)) {
         let mut at = 0;
         while at < text.len() {
-            for phrase in self.candidates(text, at).into_iter().flatten().flatten() {
-                if phrase.len_in(&text[at..]).is_some() {
-                    found(&phrase.meaning);
-                }
-            }
+            self.at(text, at).for_each(|(_, meaning)| found(meaning));
             at = next(text, at);
         }
     }

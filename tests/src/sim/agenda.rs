@@ -52,6 +52,8 @@ pub(super) enum Bell {
     Tick,
     /// It must look for what was left undone.
     Woken,
+    /// What was gathered for a watcher's slot is handed over.
+    Heard,
 }
 
 #[derive(Debug)]

@@ -175,8 +175,14 @@ impl World {
     /// Gives a new core of this actor these inputs, the last first, and what it asks the store for.
     fn activate(&self, address: &Address, inputs: &mut Vec<Input>, mut see: impl FnMut(Effect)) {
         let (address, tenant) = (address.clone(), Arc::clone(&self.tenant));
-        let setting =
-            Setting { address: address.clone(), tenant, epoch: 1, followers: &[], watchers: Vec::new() };
+        let setting = Setting {
+            address: address.clone(),
+            tenant,
+            epoch: 1,
+            followers: &[],
+            watchers: Vec::new(),
+            snapshot_events: self.rates.snapshot_events,
+        };
         let Some(mut core) = registry::make(setting) else { return };
         let mut effects = Vec::new();
         while let Some(input) = inputs.pop() {

@@ -8,10 +8,11 @@ use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Agent;
 use conversa_actors::cell::core::{Setting, WAKES};
-use conversa_actors::cell::machine::{Input, Machine, Reply, Request, View};
+use conversa_actors::cell::machine::{Heard, Input, Machine, Reply, Request, View};
 use conversa_actors::letter::{Payload, decode};
 use conversa_actors::lobby::{Lobby, Socket};
 use conversa_actors::registry;
+use conversa_actors::watcher::{Added, GATHER_MS, Gathering};
 use conversa_engine::desk::AgentCommand;
 use conversa_engine::ids::{PersonId, SHARDS, TenantId};
 use conversa_engine::refusal::{Code, Refusal};
@@ -40,6 +41,7 @@ pub(super) struct Node {
     pub(super) cells: BTreeMap<Address, Cell>,
     pub(super) flying: Flying,
     pub(super) lobby: Lobby,
+    gathering: Gathering,
     failures: BTreeMap<Address, Failures>,
     alarms: BTreeMap<(Address, Bell), Time>,
     cells_started: u64,
@@ -124,6 +126,7 @@ impl World {
             epoch: 1,
             followers: &[],
             watchers: Vec::new(),
+            snapshot_events: self.rates.snapshot_events,
         };
         let Some(core) = registry::make(setting) else { return false };
         let core = match self.plant {
@@ -177,6 +180,7 @@ impl World {
         self.crashes += 1;
         self.tell(|| format!("{address} fails"));
         self.node.cells.remove(address);
+        self.node.gathering.take(address);
         let now = self.now;
         let failures =
             self.node.failures.entry(address.clone()).or_insert(Failures { count: 0, last: now, until: now });
@@ -225,9 +229,28 @@ impl World {
         let input = match bell {
             Bell::Tick => Input::Tick,
             Bell::Woken => Input::Woken,
+            Bell::Heard => return self.hear(of),
         };
         if self.deliver(of, input).is_err() {
             self.set_alarm(of, Some(self.now.after_ms(NAP_MS)), bell);
+        }
+    }
+
+    /// Gives events to a watcher, soon, as `Host::feed`.
+    pub(super) fn feed(&mut self, slot: &Address, heard: Heard) {
+        match self.node.gathering.add(slot, heard) {
+            Added::First => self.set_alarm(slot, Some(self.now.after_ms(GATHER_MS)), Bell::Heard),
+            Added::More => {}
+            Added::Full => self.hear(slot),
+        }
+    }
+
+    /// Hands over what was gathered for a slot, as `Host::hear`.
+    fn hear(&mut self, slot: &Address) {
+        let heard = self.node.gathering.take(slot);
+        if !heard.is_empty() {
+            // A slot that cannot take it reads it from the journals.
+            let _ = self.deliver(slot, Input::Heard(heard));
         }
     }
 
@@ -299,6 +322,7 @@ impl World {
     /// Asks to look at an actor's state; `None` when it may not be asked now.
     pub(super) fn look(&mut self, of: &Address) -> Option<tokio::sync::oneshot::Receiver<View>> {
         let (reply, view): (Reply<View>, _) = tokio::sync::oneshot::channel();
+        self.hear(of);
         self.deliver(of, Input::View(reply)).ok().map(|()| view)
     }
 

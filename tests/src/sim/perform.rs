@@ -7,9 +7,6 @@ use super::World;
 use super::agenda::{Action, Bell};
 use super::store::{Back, Job};
 
-/// Shorter than the shortest pause before a cell starts again, milliseconds.
-const FEED_MS_MAX: i64 = 100;
-
 impl World {
     /// Performs the effects of one step, in order; false when the cell has ended.
     pub(super) fn perform_all(&mut self, address: &Address, cell: u64, effects: &mut Vec<Effect>) -> bool {
@@ -70,8 +67,7 @@ impl World {
                 // A slot lives beside its conversations: a full mailbox may lose a feed; nothing doubles it, and none survives
                 // the slot that it was sent to.
                 if self.copies() > 0 {
-                    let ms = self.rates.way_ms_max.min(FEED_MS_MAX);
-                    self.send_within(ms, &watcher, Input::Heard(vec![heard]), true);
+                    self.feed(&watcher, heard);
                 }
             }
             Effect::Answer(asker, answer) => asker.answer(answer),
@@ -100,11 +96,7 @@ impl World {
     }
 
     fn send(&mut self, to: &Address, input: Input, starts: bool) {
-        self.send_within(self.rates.way_ms_max, to, input, starts);
-    }
-
-    fn send_within(&mut self, ms: i64, to: &Address, input: Input, starts: bool) {
-        let at = self.now.after_ms(self.chance.between(0, ms));
+        let at = self.now.after_ms(self.chance.between(0, self.rates.way_ms_max));
         self.agenda.put(at, Action::Deliver { life: self.node.life, to: to.clone(), input, starts });
     }
 }

@@ -1,6 +1,8 @@
 //! How often what goes wrong. Each seed draws its own mixture, most of them leaving some faults out: a fault that is always there
 //! hides what only shows without it.
 
+use conversa_actors::cell::core::SNAPSHOT_EVENTS;
+
 use super::chance::Chance;
 
 /// Rates are of 10,000, times in milliseconds.
@@ -41,6 +43,8 @@ pub(super) struct Rates {
     pub(super) idle_ms: i64,
     /// A client's messages of one conversation on their way at once.
     pub(super) window: usize,
+    /// Events between snapshots.
+    pub(super) snapshot_events: u64,
     /// How many times longer than others the run is.
     pub(super) length: i64,
 }
@@ -56,6 +60,7 @@ impl Rates {
             queue_bytes: self.queue_bytes,
             idle_ms: self.idle_ms,
             window: self.window,
+            snapshot_events: self.snapshot_events,
             length: self.length,
             ..Self::default()
         }
@@ -99,6 +104,7 @@ impl Rates {
             queue_bytes: [600, 4_000, 256_000][chance.below(3)],
             idle_ms: [700, 3_000, 90_000][chance.below(3)],
             window: [1, 3][chance.below(2)],
+            snapshot_events: [8, 64, SNAPSHOT_EVENTS][chance.below(3)],
             length: worse,
         }
     }

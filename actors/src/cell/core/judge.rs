@@ -7,7 +7,7 @@ use conversa_engine::conversation;
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
 
-use super::{Core, QUIET_MS, SNAPSHOT_EVENTS, ShownEvent};
+use super::{Core, QUIET_MS, ShownEvent};
 use crate::address::Address;
 use crate::behaviour::{Behaviour, Outbox, Shown};
 use crate::cell::envelope::seal;
@@ -150,7 +150,7 @@ impl<B: Behaviour> Core<B> {
             })
         }));
         self.pending.shown.push(ShownEvent(shown));
-        if self.tip.is_multiple_of(SNAPSHOT_EVENTS) {
+        if self.tip.is_multiple_of(self.setting.snapshot_events) {
             let row = self.snapshot_row(now);
             self.pending.withheld.push(Effect::PutRows(Ticket::Snapshot, vec![row]));
             (self.snapshot, self.snapshot_told) = (self.tip, self.told);
