@@ -3,6 +3,7 @@
 //! The conversation is the authority on phase and controller. Capacity belongs to the agent, order to the queue.
 
 mod apply;
+mod change;
 mod command;
 mod decide;
 mod event;
@@ -14,6 +15,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+pub use change::{CHANGE_MS, Change, Changed, Changes, Mark, Reach, Target};
 pub use command::{Command, Say};
 pub use event::{Closer, Event, Held, OfferEnd, QueueReason, Said};
 pub use seen::ClientKey;
@@ -202,6 +204,8 @@ pub struct Conversation {
     /// Offers to be rejected when they come.
     #[serde(default)]
     void: VecDeque<OfferId>,
+    #[serde(default)]
+    changes: Changes,
 }
 
 impl Conversation {

@@ -127,6 +127,14 @@ impl ConversationId {
     pub fn message(self, seq: u64) -> String {
         format!("ms_{:032x}.{seq}", self.0)
     }
+
+    /// The offset inside the text id of a message of this conversation; `None` for any other text.
+    #[must_use]
+    pub fn offset_of(self, message: &str) -> Option<u64> {
+        let (conversation, seq) = message.strip_prefix("ms_")?.split_once('.')?;
+        let seq = seq.parse().ok()?;
+        (conversation.len() == 32 && self.message(seq) == message).then_some(seq)
+    }
 }
 
 impl fmt::Display for ConversationId {

@@ -31,6 +31,8 @@ pub enum Code {
     PayloadTooLarge,
     /// Too many in too short a time.
     RateLimited,
+    /// A number that is kept for ever has reached its bound.
+    QuotaExceeded,
     /// The agent does not hold this conversation.
     NotAssigned,
     /// The conversation is closed.
@@ -65,6 +67,7 @@ impl Code {
             Self::Gone => "gone",
             Self::PayloadTooLarge => "payload_too_large",
             Self::RateLimited => "rate_limited",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::NotAssigned => "not_assigned",
             Self::ConversationClosed => "conversation_closed",
             Self::QueueFull => "queue_full",

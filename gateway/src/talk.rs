@@ -1,6 +1,7 @@
 //! The talk of one socket: connect and welcome, requests and answers, events in order, pings, goodbye. One task holds it all.
 
 mod catch_up;
+mod change;
 mod connect;
 mod outgoing;
 mod pace;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use event::{MessageView, message, shown};
+pub use event::{MessageView, ReactionView, message, shown};
 
 /// The subprotocol of each encoding, in order of preference.
 pub const SUBPROTOCOLS: [(&str, Encoding); 2] =

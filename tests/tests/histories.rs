@@ -497,6 +497,11 @@ fn moves(event: &Event) -> bool {
         Event::Said(_)
             | Event::Forwarded(_)
             | Event::PlaceChecked { .. }
+            | Event::Edited { .. }
+            | Event::Recalled { .. }
+            | Event::Reacted { .. }
+            | Event::Marked { .. }
+            | Event::Failed { .. }
             | Event::OfferVoided { .. }
             | Event::OfferRejected { .. }
     )

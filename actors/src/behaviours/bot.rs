@@ -3,7 +3,7 @@
 
 use conversa_engine::bot::{Hit, Outcome, Reason, judge};
 use conversa_engine::content::{Choice, Content};
-use conversa_engine::conversation::{self as domain, Author, AuthorKind, QueueReason, Say, Visibility};
+use conversa_engine::conversation::{self as domain, Author, AuthorKind, QueueReason, Say};
 use conversa_engine::ids::{ConversationId, PersonId};
 use conversa_engine::refusal::Decision;
 use conversa_engine::text::{Language, language};
@@ -115,7 +115,7 @@ impl Behaviour for Bot {
 }
 
 fn say(conversation: ConversationId, author: Author, content: &Content, out: &mut Outbox) {
-    let say = Say { author, key: None, content: content.clone(), visibility: Visibility::Public };
+    let say = Say::new(author, content.clone());
     out.tell::<Conversation>(&conversation, domain::Command::Say(say));
 }
 

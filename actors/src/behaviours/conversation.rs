@@ -81,8 +81,15 @@ impl Behaviour for Conversation {
                     out.tell::<Session>(&opening.visitor.id, carry);
                 }
             }
-            Event::Opened(_) | Event::Offered { .. } | Event::OfferVoided { .. } | Event::Reopened { .. } => {
-            }
+            Event::Opened(_)
+            | Event::Offered { .. }
+            | Event::OfferVoided { .. }
+            | Event::Edited { .. }
+            | Event::Recalled { .. }
+            | Event::Reacted { .. }
+            | Event::Marked { .. }
+            | Event::Failed { .. }
+            | Event::Reopened { .. } => {}
         }
     }
 
@@ -110,7 +117,7 @@ impl Behaviour for Conversation {
             Phase::Assigned { queue, .. } => (Some(queue), Value::Null, None),
             Phase::Closed { at } => (None, Value::Null, Some(at)),
         };
-        json!({
+        let mut view = json!({
             "ep": 1,
             "o": self.0.head(),
             "phase": self.0.phase().as_str(),
@@ -125,8 +132,36 @@ impl Behaviour for Conversation {
             "closed_ts": closed,
             "waiting_since_ts": self.0.unanswered_since(),
             "messages": self.0.messages(),
-        })
+            "marks": self.0.changes().marks().iter().map(mark).collect::<Vec<_>>(),
+        });
+        if let (false, Some(map)) = (self.0.changes().is_empty(), view.as_object_mut()) {
+            map.insert("changes".into(), changes(self.0.changes()));
+        }
+        view
     }
+}
+
+/// How far everything has come to one person.
+fn mark(mark: &domain::Mark) -> Value {
+    let [sent, delivered, read] = mark.upto;
+    json!({ "kind": mark.kind, "id": mark.person, "sent": sent, "delivered": delivered, "read": read })
+}
+
+/// Offset of each changed message -> offset of its last change, and its reactions.
+fn changes(changes: &domain::Changes) -> Value {
+    let changed: serde_json::Map<_, _> = changes
+        .changed()
+        .iter()
+        .map(|(seq, changed)| (seq.to_string(), json!({ "by": changed.by, "recalled": changed.recalled })))
+        .collect();
+    let reactions: serde_json::Map<_, _> = changes
+        .reactions()
+        .iter()
+        .map(|(seq, all)| {
+            (seq.to_string(), all.iter().map(|(by, emoji)| json!({ "by": by, "emoji": emoji })).collect())
+        })
+        .collect();
+    json!({ "changed": changed, "reactions": reactions })
 }
 
 impl Conversation {

@@ -1,7 +1,7 @@
 //! Asks for a rating when a conversation has closed: the smallest behaviour, and the one that README explains.
 
 use conversa_engine::content::{Choice, Content};
-use conversa_engine::conversation::{self, Author, Say, Visibility};
+use conversa_engine::conversation::{self, Author, Say};
 use conversa_engine::refusal::Decision;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ impl Behaviour for Rating {
         let options =
             (1..=5).rev().map(|n| Choice { id: n.to_string(), label: "★".repeat(n), value: None }).collect();
         let content = Content::Choices { alt: text.clone(), text, options, multi: false };
-        let say = Say { author: Author::system(), key: None, content, visibility: Visibility::Public };
-        out.tell::<Conversation>(&cx.address.key, conversation::Command::Say(say));
+        let say = conversation::Command::Say(Say::new(Author::system(), content));
+        out.tell::<Conversation>(&cx.address.key, say);
     }
 }

@@ -60,6 +60,11 @@ impl Watcher for Quality {
             | Event::OfferRejected { .. }
             | Event::OfferVoided { .. }
             | Event::PlaceChecked { .. }
+            | Event::Edited { .. }
+            | Event::Recalled { .. }
+            | Event::Reacted { .. }
+            | Event::Marked { .. }
+            | Event::Failed { .. }
             | Event::Forwarded(_) => {}
         }
         contribution.inspected.hear(&tenant.score_card, &Moment { seq, ts: event.at().ms(), what });
@@ -133,6 +138,11 @@ fn what(event: &Event) -> Option<What<'_>> {
         | Event::OfferRejected { .. }
         | Event::OfferVoided { .. }
         | Event::PlaceChecked { .. }
+        | Event::Edited { .. }
+        | Event::Recalled { .. }
+        | Event::Reacted { .. }
+        | Event::Marked { .. }
+        | Event::Failed { .. }
         | Event::Forwarded(_) => None,
     }
 }

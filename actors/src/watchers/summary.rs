@@ -46,7 +46,12 @@ impl Watcher for Summary {
             | Event::Forwarded(_)
             | Event::PlaceChecked { .. }
             | Event::OfferRejected { .. }
-            | Event::OfferVoided { .. } => false,
+            | Event::OfferVoided { .. }
+            | Event::Edited { .. }
+            | Event::Recalled { .. }
+            | Event::Reacted { .. }
+            | Event::Marked { .. }
+            | Event::Failed { .. } => false,
             Event::Opened(_)
             | Event::Queued { .. }
             | Event::Offered { .. }
@@ -88,7 +93,12 @@ impl Watcher for Summary {
             | Event::Forwarded(_)
             | Event::PlaceChecked { .. }
             | Event::OfferRejected { .. }
-            | Event::OfferVoided { .. } => return,
+            | Event::OfferVoided { .. }
+            | Event::Edited { .. }
+            | Event::Recalled { .. }
+            | Event::Reacted { .. }
+            | Event::Marked { .. }
+            | Event::Failed { .. } => return,
         };
         line.phase = Some(phase.to_owned());
     }

@@ -43,7 +43,23 @@ impl Conversation {
             Event::OfferVoided { offer, .. } | Event::PlaceChecked { offer, held: false, .. } => {
                 self.make_void(offer)
             }
-            Event::OfferRejected { .. } | Event::PlaceChecked { .. } => {}
+            Event::OfferRejected { .. } | Event::PlaceChecked { .. } | Event::Failed { .. } => {}
+            Event::Edited { seq, content, .. } => {
+                self.remember(*seq, content.plain());
+                self.changes.apply(event, self.head);
+            }
+            Event::Recalled { seq, .. } => {
+                self.remember(*seq, "");
+                self.changes.apply(event, self.head);
+            }
+            Event::Reacted { .. } | Event::Marked { .. } => self.changes.apply(event, self.head),
+        }
+    }
+
+    /// A message that is still remembered has other words now.
+    fn remember(&mut self, seq: u64, text: &str) {
+        if let Some(recent) = self.recent.iter_mut().find(|recent| recent.seq == seq) {
+            text.clone_into(&mut recent.text);
         }
     }
 
@@ -63,6 +79,9 @@ impl Conversation {
         }
         self.note_key(said);
         self.messages += 1;
+        if said.visibility == Visibility::Public {
+            self.changes.said(said.author.kind, self.head);
+        }
         let closed = matches!(self.phase, Phase::Closed { .. });
         if said.visibility == Visibility::Public && !closed {
             match said.author.kind {

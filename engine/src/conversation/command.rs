@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Closer, Offer, Opening, QueueReason, Said, Visibility, seen::ClientKey};
+use super::{
+    Author, Change, Closer, Offer, Opening, QueueReason, Reach, Said, Target, Visibility, seen::ClientKey,
+};
 use crate::content::Content;
 use crate::ids::{OfferId, PersonId, QueueId};
 
@@ -76,6 +78,47 @@ pub enum Command {
         /// Open again for it when closed; else it goes back to the session.
         reopen: bool,
     },
+    /// Change a message: edit, recall, react.
+    Change {
+        /// Who.
+        by: Author,
+        /// Which message.
+        target: Target,
+        /// What is wanted.
+        change: Change,
+    },
+    /// Note how far everything up to an offset has come to somebody.
+    Mark {
+        /// To whom.
+        by: Author,
+        /// How far.
+        reach: Reach,
+        /// Up to which offset.
+        upto: u64,
+    },
+    /// An outside channel could not deliver a message.
+    Fail {
+        /// Which message.
+        seq: u64,
+        /// Why, in a sentence.
+        why: String,
+        /// It is not tried again.
+        last: bool,
+    },
+}
+
+impl Say {
+    /// A message that everybody in the conversation may read, without a client's name for it.
+    #[must_use]
+    pub fn new(author: Author, content: Content) -> Self {
+        Self { author, key: None, content, visibility: Visibility::Public, reply_to: None }
+    }
+
+    /// The same with the client's name for it.
+    #[must_use]
+    pub fn keyed(self, key: ClientKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
 }
 
 /// A message to take in.
@@ -90,4 +133,7 @@ pub struct Say {
     /// Who may read it.
     #[serde(default)]
     pub visibility: Visibility,
+    /// Offset of the message that it answers.
+    #[serde(default)]
+    pub reply_to: Option<u64>,
 }

@@ -35,6 +35,9 @@ impl Conversation {
             }
             Command::Close { by, person, reason } => self.close(now, by, person.as_ref(), reason),
             Command::Carry { said, reopen } => Ok(self.carry(now, said, reopen)),
+            Command::Change { by, target, change } => self.change(now, by, &target, change),
+            Command::Mark { by, reach, upto } => Ok(self.mark(now, by, reach, upto)),
+            Command::Fail { seq, why, last } => Ok(self.fail(now, seq, why, last)),
         }
     }
 
@@ -60,6 +63,9 @@ impl Conversation {
             known => may_say(&self.phase, opening, &say).and(known)?,
         }
         say.content.check()?;
+        if say.reply_to.is_some_and(|seq| seq == 0 || seq > self.head) {
+            return Err(Refusal::new(Code::BadRequest, "reply_to is a message of this conversation"));
+        }
         // Stars are the answer to "how did we do": they belong to the closed conversation and open nothing.
         let late = match self.phase {
             Phase::Closed { .. } => !rates(&say.content),
@@ -73,6 +79,7 @@ impl Conversation {
             key: say.key,
             content: say.content,
             visibility: say.visibility,
+            reply_to: say.reply_to,
             at: now,
         };
         Ok(vec![match (late, said.author.kind) {
@@ -297,18 +304,18 @@ fn queued(at: Time, wait: Wait, reason: QueueReason) -> Event {
     Event::Queued { wait, reason, at }
 }
 
-fn not_found() -> Refusal {
+pub(super) fn not_found() -> Refusal {
     Refusal::new(Code::NotFound, "there is no such conversation: open one first")
 }
 
-fn not_a_participant() -> Refusal {
+pub(super) fn not_a_participant() -> Refusal {
     Refusal::new(Code::Forbidden, "you are not a participant of this conversation")
 }
 
-fn not_assigned() -> Refusal {
+pub(super) fn not_assigned() -> Refusal {
     Refusal::new(Code::NotAssigned, "this conversation is not assigned to you: accept its offer first")
 }
 
-fn closed() -> Refusal {
+pub(super) fn closed() -> Refusal {
     Refusal::new(Code::ConversationClosed, "the conversation is closed: open the next one")
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Offer, Opening, Person, Visibility, Wait, seen::ClientKey};
+use super::{Author, Offer, Opening, Person, Reach, Visibility, Wait, seen::ClientKey};
 use crate::content::Content;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
 use crate::time::Time;
@@ -107,6 +107,70 @@ pub enum Event {
         /// When.
         at: Time,
     },
+    /// A message has other words now.
+    Edited {
+        /// The message's offset.
+        seq: u64,
+        /// Its content from now on.
+        content: Content,
+        /// Its author.
+        by: Author,
+        /// Who may read it: as the message itself.
+        #[serde(default)]
+        visibility: Visibility,
+        /// When.
+        at: Time,
+    },
+    /// A message is gone from sight.
+    Recalled {
+        /// The message's offset.
+        seq: u64,
+        /// Its author.
+        by: Author,
+        /// Who could read it.
+        #[serde(default)]
+        visibility: Visibility,
+        /// When.
+        at: Time,
+    },
+    /// Somebody put a reaction on a message, or took it off.
+    Reacted {
+        /// The message's offset.
+        seq: u64,
+        /// Who.
+        by: Author,
+        /// The emoji.
+        emoji: String,
+        /// False: taken off.
+        on: bool,
+        /// Who may see it: as the message itself.
+        #[serde(default)]
+        visibility: Visibility,
+        /// When.
+        at: Time,
+    },
+    /// Everything up to an offset has come so far to somebody.
+    Marked {
+        /// To whom.
+        by: Author,
+        /// How far.
+        reach: Reach,
+        /// Offset of the last message.
+        upto: u64,
+        /// When.
+        at: Time,
+    },
+    /// An outside channel could not deliver a message.
+    Failed {
+        /// The message's offset.
+        seq: u64,
+        /// Why.
+        why: String,
+        /// It is not tried again.
+        last: bool,
+        /// When.
+        at: Time,
+    },
 }
 
 /// A message that was accepted.
@@ -122,6 +186,9 @@ pub struct Said {
     /// Who may read it.
     #[serde(default)]
     pub visibility: Visibility,
+    /// Offset of the message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<u64>,
     /// When.
     pub at: Time,
 }
@@ -225,7 +292,12 @@ impl Event {
             | Self::Assigned { at, .. }
             | Self::PlaceChecked { at, .. }
             | Self::Closed { at, .. }
-            | Self::Reopened { at, .. } => *at,
+            | Self::Reopened { at, .. }
+            | Self::Edited { at, .. }
+            | Self::Recalled { at, .. }
+            | Self::Reacted { at, .. }
+            | Self::Marked { at, .. }
+            | Self::Failed { at, .. } => *at,
         }
     }
 
@@ -234,9 +306,13 @@ impl Event {
     pub fn public(&self) -> bool {
         match self {
             Self::Said(said) => said.visibility == Visibility::Public,
+            Self::Edited { visibility, .. }
+            | Self::Recalled { visibility, .. }
+            | Self::Reacted { visibility, .. } => *visibility == Visibility::Public,
             Self::OfferRejected { .. }
             | Self::OfferVoided { .. }
             | Self::PlaceChecked { .. }
+            | Self::Failed { .. }
             | Self::Forwarded(_) => false,
             Self::Opened(_)
             | Self::Queued { .. }
@@ -244,6 +320,7 @@ impl Event {
             | Self::OfferEnded { .. }
             | Self::Assigned { .. }
             | Self::Closed { .. }
+            | Self::Marked { .. }
             | Self::Reopened { .. } => true,
         }
     }

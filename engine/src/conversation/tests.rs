@@ -5,8 +5,8 @@ use std::fmt::Write;
 use expect_test::{Expect, expect};
 
 use super::{
-    Author, AuthorKind, Closer, Command, Conversation, Event, Offer, Opening, Person, QueueReason, Say,
-    Visibility,
+    Author, AuthorKind, Closer, Command, Conversation, Event, Offer, Opening, Person, QueueReason, Reach,
+    Say, Target, Visibility, change::Change,
 };
 use crate::content::Content;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
@@ -44,12 +44,9 @@ fn command(line: &str, now: Time) -> Command {
     match words[..] {
         ["open"] => opening(true),
         ["open", "without", "bot"] => opening(false),
-        ["say", who, key, text] => Command::Say(Say {
-            author: author(who),
-            key: key.parse().ok(),
-            content: Content::text(text),
-            visibility: Visibility::Public,
-        }),
+        ["say", who, key, text] => {
+            Command::Say(Say { key: key.parse().ok(), ..Say::new(author(who), Content::text(text)) })
+        }
         ["human"] => Command::AskHuman { by: author("vi"), reason: QueueReason::Asked },
         ["offer", agent, id] => {
             let offer = Offer { id: offer(id), agent: person(agent), expires: now.after_ms(20_000) };
@@ -64,8 +61,32 @@ fn command(line: &str, now: Time) -> Command {
             let by = if who == "vi" { Closer::Visitor } else { Closer::Agent };
             Command::Close { by, person: Some(PersonId::new(who)), reason: String::new() }
         }
+        ["edit", who, of, text] => change(who, of, Change::Edit(Content::text(text))),
+        ["recall", who, of] => change(who, of, Change::Recall),
+        ["react", who, of, emoji] => change(who, of, Change::React { emoji: emoji.into(), on: true }),
+        ["unreact", who, of, emoji] => change(who, of, Change::React { emoji: emoji.into(), on: false }),
+        ["delivered", who, upto] => mark(who, Reach::Delivered, upto),
+        ["read", who, upto] => mark(who, Reach::Read, upto),
         _ => panic!("{line}"),
     }
+}
+
+/// `edit vi 2@ag words`: the visitor wants to edit message 2, which the agent wrote at second 0.
+fn change(who: &str, of: &str, change: Change) -> Command {
+    let (seq, whose) = of.split_once('@').expect("seq@author");
+    let said = author(whose);
+    let target = Target {
+        seq: seq.parse().expect("a number"),
+        kind: said.kind,
+        author: said.id,
+        visibility: if whose == "note" { Visibility::Internal } else { Visibility::Public },
+        at: Time::from_ms(0),
+    };
+    Command::Change { by: author(who), target, change }
+}
+
+fn mark(who: &str, reach: Reach, upto: &str) -> Command {
+    Command::Mark { by: author(who), reach, upto: upto.parse().expect("a number") }
 }
 
 fn word(event: &Event) -> String {
@@ -88,6 +109,13 @@ fn word(event: &Event) -> String {
         ),
         Event::Forwarded(said) => format!("forwarded: {}", said.content.plain()),
         Event::Reopened { .. } => "reopened".into(),
+        Event::Edited { seq, content, .. } => format!("{seq} edited: {}", content.plain()),
+        Event::Recalled { seq, .. } => format!("{seq} recalled"),
+        Event::Reacted { seq, by, emoji, on, .. } => {
+            format!("{seq} {} {emoji} of {}", if *on { "has" } else { "has no more" }, by.id)
+        }
+        Event::Marked { by, reach, upto, .. } => format!("up to {upto} {} by {}", reach.as_str(), by.id),
+        Event::Failed { seq, why, .. } => format!("{seq} failed: {why}"),
     }
 }
 
@@ -304,4 +332,160 @@ fn the_state_stays_small_however_long_the_conversation() {
         .decide(Time::from_ms(0), command("say vi d.1 hello", Time::from_ms(0)))
         .expect_err("it is a repeat");
     assert_eq!((old.code.as_str(), old.seq), ("duplicate", None));
+}
+
+#[test]
+fn messages_are_edited_and_recalled_by_their_authors_only() {
+    check(
+        "edit vi 2@vi early
+         open
+         say vi d.1 hello
+         edit vi 2@vi hello there
+         edit vi 2@vi hello there
+         edit ag 2@vi not mine
+         edit vi 3@bot not mine
+         edit vi 9@vi not there
+         recall vi 2@vi
+         recall vi 2@vi
+         edit vi 2@vi again
+         react vi 2@vi 👍
+         say bot - hi
+         react vi 5@bot 👍
+         react vi 5@bot 👍
+         react vi 5@bot ❤
+         unreact vi 5@bot 👍
+         unreact vi 5@bot 👍
+         react ag 5@bot 👍
+         react vi 5@note 👍
+         human
+         offer ag 1
+         accept ag 1
+         say ag d.1 welcome
+         react ag 5@bot 👍
+         edit ag 9@ag you are welcome
+         edit other 13@other no
+         close vi
+         edit vi 2@vi late
+         recall ag 9@ag",
+        &expect![[r#"
+            edit vi 2@vi early       REFUSED not_found  [unopened]
+            open                     opened  [bot]
+            say vi d.1 hello         said by vi: hello  [bot]
+            edit vi 2@vi hello there 2 edited: hello there  [bot]
+            edit vi 2@vi hello there REFUSED duplicate of 3  [bot]
+            edit ag 2@vi not mine    REFUSED not_assigned  [bot]
+            edit vi 3@bot not mine   REFUSED forbidden  [bot]
+            edit vi 9@vi not there   REFUSED not_found  [bot]
+            recall vi 2@vi           2 recalled  [bot]
+            recall vi 2@vi           REFUSED duplicate of 4  [bot]
+            edit vi 2@vi again       REFUSED gone  [bot]
+            react vi 2@vi 👍          REFUSED gone  [bot]
+            say bot - hi             said by bot: hi  [bot]
+            react vi 5@bot 👍         5 has 👍 of vi  [bot]
+            react vi 5@bot 👍         REFUSED duplicate  [bot]
+            react vi 5@bot ❤         5 has ❤ of vi  [bot]
+            unreact vi 5@bot 👍       5 has no more 👍 of vi  [bot]
+            unreact vi 5@bot 👍       REFUSED duplicate  [bot]
+            react ag 5@bot 👍         REFUSED not_assigned  [bot]
+            react vi 5@note 👍        REFUSED not_found  [bot]
+            human                    queued (asked, priority 0)  [queued]
+            offer ag 1               offered to ag (of1)  [offered]
+            accept ag 1              assigned to ag  [assigned]
+            say ag d.1 welcome       said by ag: welcome  [assigned]
+            react ag 5@bot 👍         5 has 👍 of ag  [assigned]
+            edit ag 9@ag you are welcome 9 edited: you are welcome  [assigned]
+            edit other 13@other no   REFUSED not_assigned  [assigned]
+            close vi                 closed by visitor, releasing a place  [closed]
+            edit vi 2@vi late        REFUSED conversation_closed  [closed]
+            recall ag 9@ag           REFUSED conversation_closed  [closed]
+        "#]],
+    );
+}
+
+#[test]
+fn receipts_are_about_the_other_sides_messages_and_never_go_back() {
+    check(
+        "open
+         read vi 5
+         say vi d.1 hello
+         delivered vi 2
+         say bot - hi
+         read vi 99
+         read vi 3
+         delivered vi 3
+         read ag 3
+         human
+         offer ag 1
+         delivered ag 2
+         accept ag 1
+         read ag 2
+         read other 2
+         say ag d.1 welcome
+         delivered vi 10
+         close vi
+         read vi 10
+         read vi 10",
+        &expect![[r#"
+            open                     opened  [bot]
+            read vi 5                nothing  [bot]
+            say vi d.1 hello         said by vi: hello  [bot]
+            delivered vi 2           nothing  [bot]
+            say bot - hi             said by bot: hi  [bot]
+            read vi 99               up to 3 read by vi  [bot]
+            read vi 3                nothing  [bot]
+            delivered vi 3           nothing  [bot]
+            read ag 3                nothing  [bot]
+            human                    queued (asked, priority 0)  [queued]
+            offer ag 1               offered to ag (of1)  [offered]
+            delivered ag 2           up to 2 delivered by ag  [offered]
+            accept ag 1              assigned to ag  [assigned]
+            read ag 2                up to 2 read by ag  [assigned]
+            read other 2             nothing  [assigned]
+            say ag d.1 welcome       said by ag: welcome  [assigned]
+            delivered vi 10          up to 10 delivered by vi  [assigned]
+            close vi                 closed by visitor, releasing a place  [closed]
+            read vi 10               up to 10 read by vi  [closed]
+            read vi 10               nothing  [closed]
+        "#]],
+    );
+}
+
+#[test]
+fn a_recalled_message_is_forgotten_and_old_ones_stay_as_they_are() {
+    let mut conversation = Conversation::default();
+    let mut run = |now: i64, line: &str| {
+        let now = Time::from_ms(now);
+        let events = conversation.decide(now, command(line, now))?;
+        events.iter().for_each(|event| conversation.apply(event));
+        Ok::<_, crate::refusal::Refusal>(
+            conversation.recent().iter().map(|r| r.text.clone()).collect::<Vec<_>>(),
+        )
+    };
+    run(0, "open").expect("it opens");
+    run(0, "say vi d.1 secret").expect("it is said");
+    assert_eq!(run(1, "edit vi 2@vi less secret").expect("it is edited"), ["less secret"]);
+    let late = super::CHANGE_MS + 1;
+    assert_eq!(run(late, "edit vi 2@vi too late").expect_err("it is too late").code.as_str(), "gone");
+    assert_eq!(run(2, "recall vi 2@vi").expect("it is recalled"), [""]);
+}
+
+#[test]
+fn changes_of_one_conversation_are_bounded() {
+    let mut conversation = Conversation::default();
+    let mut refused = None;
+    for (n, line) in std::iter::once("open".to_owned())
+        .chain((1..=600).map(|n| format!("say vi d.{n} hello")))
+        .chain((2..=600).map(|seq| format!("recall vi {seq}@vi")))
+        .enumerate()
+    {
+        let now = Time::from_ms(0);
+        match conversation.decide(now, command(&line, now)) {
+            Ok(events) => events.iter().for_each(|event| conversation.apply(event)),
+            Err(refusal) => {
+                refused = Some((n, refusal.code.as_str()));
+                break;
+            }
+        }
+    }
+    assert_eq!(refused, Some((601 + 512, "quota_exceeded")));
 }

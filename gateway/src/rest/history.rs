@@ -11,8 +11,8 @@ use conversa_actors::address::Address;
 use conversa_actors::cell::envelope::{Envelope, unseal};
 use conversa_actors::letter::Payload;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, Event, Person, Say, Visibility};
-use conversa_engine::ids::ConversationId;
+use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, Event, Person, Say};
+use conversa_engine::ids::{ConversationId, PersonId};
 use conversa_engine::refusal::{Code, Refusal};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -75,17 +75,73 @@ pub(crate) async fn page(
         cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation"))?;
     let mut messages = Vec::new();
     let mut others = Vec::new();
+    let changes = &view["changes"];
     for (o, event) in &events {
         match event {
-            Event::Said(said) => messages.push(json!(wire::message(conversation, cv, *o, said))),
+            Event::Said(said) => {
+                let message = wire::message(conversation, cv, *o, said);
+                messages.push(amended(edge, address, changes, message).await?);
+            }
             other => {
-                if let Some((k, d)) = wire::shown(other) {
+                if let Some((k, d)) = wire::shown(cv, other) {
                     others.push(json!({ "k": k, "cv": cv, "ep": 1, "o": o, "ts": other.at(), "d": d }));
                 }
             }
         }
     }
     Ok(json!({ "messages": messages, "events": others, "next": next, "head": view["o"] }))
+}
+
+/// The message as it stands now: with its last words, without words when it was recalled, with its reactions.
+async fn amended(
+    edge: &Arc<Edge>,
+    address: &Address,
+    changes: &Value,
+    mut message: wire::MessageView<'_>,
+) -> Result<Value, Refusal> {
+    let key = message.o.to_string();
+    let reactions = changes["reactions"][&key].as_array().into_iter().flatten();
+    message.reactions = reactions
+        .filter_map(|reaction| {
+            let by = PersonId::new(reaction["by"].as_str()?);
+            Some(wire::ReactionView { by, emoji: reaction["emoji"].as_str()?.to_owned() })
+        })
+        .collect();
+    let Some(by) = changes["changed"][&key]["by"].as_u64() else { return Ok(json!(message)) };
+    if changes["changed"][&key]["recalled"] == true {
+        let gone = Content::System {
+            event: "message.recalled".into(),
+            params: Vec::new(),
+            alt: "消息已撤回 · The message was recalled".into(),
+        };
+        (message.recalled, message.content) = (true, &gone);
+        return Ok(json!(message));
+    }
+    match event_at(edge, address, by).await? {
+        Some(Event::Edited { content, at, .. }) => {
+            (message.edited_ts, message.content) = (Some(at.ms()), &content);
+            Ok(json!(message))
+        }
+        Some(_) | None => Ok(json!(message)),
+    }
+}
+
+/// The event at one offset of a conversation's log.
+///
+/// # Errors
+/// `unavailable` when the journal cannot be read, `internal` when what it holds cannot.
+pub(crate) async fn event_at(
+    edge: &Arc<Edge>,
+    address: &Address,
+    seq: u64,
+) -> Result<Option<Event>, Refusal> {
+    let Some(after) = seq.checked_sub(1) else { return Ok(None) };
+    let entries = edge.host.journal().read(address, after, 1).await;
+    let entries = entries.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
+    let Some(entry) = entries.first().filter(|entry| entry.seq == seq) else { return Ok(None) };
+    let envelope: Envelope<Event> =
+        unseal(&entry.body).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+    Ok(Some(envelope.body))
 }
 
 /// `GET /v1/conversations/{cv}/messages`
@@ -114,7 +170,7 @@ pub(crate) async fn transcript(
         let (events, next) = read(&edge, &principal, &address, after, PAGE_MAX).await?;
         count += events.len();
         for (o, event) in &events {
-            line(&mut text, *o, event);
+            line(&mut text, &cv, *o, event);
         }
         match next {
             Some(next) if count < TRANSCRIPT_EVENTS_MAX => after = next,
@@ -128,14 +184,14 @@ pub(crate) async fn transcript(
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
-fn line(text: &mut String, o: u64, event: &Event) {
+fn line(text: &mut String, cv: &str, o: u64, event: &Event) {
     let at = event.at().ms();
     let written = match event {
         Event::Said(said) => {
             let words = said.content.plain().replace('\n', "\n    ");
             writeln!(text, "{o}\t{at}\t{}: {words}", said.author.name)
         }
-        other => match wire::shown(other) {
+        other => match wire::shown(cv, other) {
             Some((k, _)) => writeln!(text, "{o}\t{at}\t* {k}"),
             None => Ok(()),
         },
@@ -143,11 +199,23 @@ fn line(text: &mut String, o: u64, event: &Event) {
     written.expect("a string takes text");
 }
 
+/// The offset of a message that the client names by its id.
+///
+/// # Errors
+/// `not_found` when it is no message of `conversation`.
+pub(crate) fn offset(conversation: ConversationId, ms: &str) -> Result<u64, Refusal> {
+    conversation.offset_of(ms).ok_or_else(|| {
+        Refusal::new(Code::NotFound, format!("{ms:?} is no message of {conversation}: name it by its id"))
+    })
+}
+
 /// What to say.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Saying {
     key: ClientKey,
     content: Content,
+    #[serde(default)]
+    reply_to: Option<String>,
 }
 
 /// `POST /v1/conversations/{cv}/messages`
@@ -166,10 +234,11 @@ pub(crate) async fn say(
         }
     };
     let author = Author::person(kind, &Person { id: principal.id.clone(), name: principal.name.clone() });
-    let say = Say { author, key: Some(saying.key), content: saying.content, visibility: Visibility::Public };
-    let answer = edge.host.ask(&address, Payload::of(Command::Say(say))).await;
     let conversation: ConversationId =
         cv.parse().map_err(|_| Problem::new(Code::NotFound, "there is no such conversation"))?;
+    let reply_to = saying.reply_to.as_deref().map(|ms| offset(conversation, ms)).transpose()?;
+    let say = Say { reply_to, ..Say::new(author, saying.content).keyed(saying.key) };
+    let answer = edge.host.ask(&address, Payload::of(Command::Say(say))).await;
     match answer {
         Ok(accepted) => {
             let o = accepted.first;

@@ -56,7 +56,7 @@ impl Talk {
                 &Ev { t: "ev", s, k: "message.created", cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d },
             )
         } else {
-            let Some((k, d)) = wire::shown(event) else { return };
+            let Some((k, d)) = wire::shown(cv, event) else { return };
             encode(self.encoding, &Ev { t: "ev", s, k, cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d })
         };
         self.s = s;

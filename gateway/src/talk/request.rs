@@ -29,6 +29,8 @@ struct Send {
     content: Content,
     #[serde(default)]
     visibility: Visibility,
+    #[serde(default)]
+    reply_to: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -67,8 +69,9 @@ struct SetPresence {
     capacity: Option<u16>,
 }
 
-const METHODS: &str = "message.send, conversation.open, conversation.close, human.request, history.page (visitors); \
-     presence.set, offer.accept, offer.decline, message.send, conversation.close, history.page (agents)";
+const METHODS: &str = "message.send, message.edit, message.recall, message.react, receipt.read, conversation.close, \
+     history.page (visitors and agents); conversation.open, human.request (visitors); presence.set, offer.accept, \
+     offer.decline (agents)";
 
 impl Talk {
     /// Takes a request; what it asks for is answered through the socket's queue.
@@ -117,10 +120,15 @@ impl Talk {
                 self.command(head, id, Command::Decline { agent, offer })
             }
             ("presence.set", Role::Agent) => self.set_presence(bytes, id),
+            ("message.edit", Role::Visitor | Role::Agent) => self.edit(head, bytes, id),
+            ("message.recall", Role::Visitor | Role::Agent) => self.recall(head, bytes, id),
+            ("message.react", Role::Visitor | Role::Agent) => self.react(head, bytes, id),
+            ("receipt.read", Role::Visitor | Role::Agent) => self.read_upto(head, bytes, id),
             ("history.page", _) => self.history(head, bytes, id),
             (
                 method @ ("message.send" | "conversation.open" | "human.request" | "conversation.close"
-                | "offer.accept" | "offer.decline" | "presence.set"),
+                | "offer.accept" | "offer.decline" | "presence.set" | "message.edit"
+                | "message.recall" | "message.react" | "receipt.read"),
                 _,
             ) => Err(Refusal::new(Code::Forbidden, format!("{method} is not for your role"))),
             ("", _) => Err(Refusal::new(Code::BadRequest, "a req names its method in m")),
@@ -131,11 +139,11 @@ impl Talk {
         }
     }
 
-    fn params<P: serde::de::DeserializeOwned>(&self, bytes: &Bytes) -> Result<P, Refusal> {
+    pub(super) fn params<P: serde::de::DeserializeOwned>(&self, bytes: &Bytes) -> Result<P, Refusal> {
         wire::params(self.encoding, bytes)
     }
 
-    fn author(&self) -> Author {
+    pub(super) fn author(&self) -> Author {
         let kind = match self.principal.role {
             Role::Visitor => AuthorKind::Visitor,
             Role::Agent | Role::Supervisor => AuthorKind::Agent,
@@ -144,31 +152,37 @@ impl Talk {
     }
 
     /// Asks the conversation that the request names.
-    fn command(&self, head: &Head<'_>, id: u64, command: Command) -> Result<(), Refusal> {
+    pub(super) fn command(&self, head: &Head<'_>, id: u64, command: Command) -> Result<(), Refusal> {
         let address = self.conversation(head)?;
         self.edge.host.request(&address, Payload::of(command), &self.socket, id);
         Ok(())
     }
 
-    fn conversation(&self, head: &Head<'_>) -> Result<Address, Refusal> {
+    pub(super) fn conversation(&self, head: &Head<'_>) -> Result<Address, Refusal> {
+        let known = Self::named(head)?;
+        Ok(Address::new(self.principal.tenant.clone(), Conversation::KIND, known.to_string()))
+    }
+
+    pub(super) fn named(head: &Head<'_>) -> Result<ConversationId, Refusal> {
         let cv = head
             .cv
             .as_deref()
             .ok_or_else(|| Refusal::new(Code::BadRequest, "the request names its conversation in cv"))?;
-        let known: ConversationId = cv
-            .parse()
-            .map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation: open one first"))?;
-        Ok(Address::new(self.principal.tenant.clone(), Conversation::KIND, known.to_string()))
+        cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation: open one first"))
     }
 
     fn send(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Send { content, visibility } = self.params(bytes)?;
+        let Send { content, visibility, reply_to } = self.params(bytes)?;
         let key = head
             .key
             .as_deref()
             .ok_or_else(|| Refusal::new(Code::BadRequest, "message.send carries a key: <device>.<n>"))?;
         let key = key.parse().map_err(|error| Refusal::new(Code::BadRequest, format!("{error}")))?;
-        let say = Say { author: self.author(), key: Some(key), content, visibility };
+        let reply_to = match reply_to {
+            Some(ms) => Some(history::offset(Self::named(head)?, &ms)?),
+            None => None,
+        };
+        let say = Say { author: self.author(), key: Some(key), content, visibility, reply_to };
         self.edge.metrics.messages.inc();
         self.command(head, id, Command::Say(say))
     }
@@ -216,7 +230,7 @@ impl Talk {
     }
 
     /// Deals with a request beside the socket's own task; the answer comes through the socket's queue.
-    fn spawn<F>(&self, id: u64, work: impl FnOnce(Arc<Edge>, Principal) -> F)
+    pub(super) fn spawn<F>(&self, id: u64, work: impl FnOnce(Arc<Edge>, Principal) -> F)
     where
         F: Future<Output = Result<Value, Refusal>> + std::marker::Send + 'static,
     {

@@ -2,7 +2,7 @@
 
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{AuthorKind, Closer, Event, Said, Visibility};
-use conversa_engine::ids::ConversationId;
+use conversa_engine::ids::{ConversationId, PersonId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,6 +18,23 @@ pub struct MessageView<'a> {
     pub author: AuthorView<'a>,
     pub content: &'a Content,
     pub visibility: Visibility,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edited_ts: Option<i64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recalled: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<ReactionView>,
+}
+
+/// A reaction as clients see it.
+#[derive(Debug, Serialize)]
+pub struct ReactionView {
+    /// Who.
+    pub by: PersonId,
+    /// The emoji.
+    pub emoji: String,
 }
 
 /// An author as clients see one.
@@ -43,13 +60,35 @@ pub fn message<'a>(conversation: ConversationId, cv: &'a str, o: u64, said: &'a 
         author: AuthorView { kind: said.author.kind, id: said.author.id.as_str(), name: &said.author.name },
         content: &said.content,
         visibility: said.visibility,
+        reply_to: said.reply_to.map(|seq| conversation.message(seq)),
+        edited_ts: None,
+        recalled: false,
+        reactions: Vec::new(),
     }
 }
 
-/// Kind and payload of an event that is not a message; `None` for what no client is shown.
+/// Kind and payload of an event of `cv` that is not a message; `None` for what no client is shown.
 #[must_use]
-pub fn shown(event: &Event) -> Option<(&'static str, Value)> {
+pub fn shown(cv: &str, event: &Event) -> Option<(&'static str, Value)> {
+    let ms = |seq: u64| cv.parse().ok().map(|conversation: ConversationId| conversation.message(seq));
     Some(match event {
+        Event::Edited { seq, content, by, at, .. } => (
+            "message.edited",
+            json!({ "ms": ms(*seq), "of": seq, "content": content, "by": by, "edited_ts": at }),
+        ),
+        Event::Recalled { seq, by, .. } => {
+            ("message.recalled", json!({ "ms": ms(*seq), "of": seq, "by": by }))
+        }
+        Event::Reacted { seq, by, emoji, on, .. } => {
+            ("message.reacted", json!({ "ms": ms(*seq), "of": seq, "by": by, "emoji": emoji, "on": on }))
+        }
+        Event::Marked { by, reach, upto, .. } => {
+            ("receipt", json!({ "state": reach, "upto": upto, "by": by }))
+        }
+        Event::Failed { seq, why, last, .. } => (
+            "receipt",
+            json!({ "state": "failed", "ms": ms(*seq), "of": seq, "err": { "msg": why }, "final": last }),
+        ),
         Event::Said(_)
         | Event::Forwarded(_)
         | Event::OfferRejected { .. }

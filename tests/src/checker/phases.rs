@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{AuthorKind, Closer, Event, Said};
+use conversa_engine::conversation::{Author, AuthorKind, Closer, Event, Said};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
 
@@ -50,6 +50,11 @@ impl Stand {
             | Event::OfferRejected { .. }
             | Event::OfferVoided { .. }
             | Event::PlaceChecked { .. }
+            | Event::Edited { .. }
+            | Event::Recalled { .. }
+            | Event::Reacted { .. }
+            | Event::Marked { .. }
+            | Event::Failed { .. }
             | Event::Forwarded(_) => self,
         }
     }
@@ -74,6 +79,21 @@ impl Stand {
             Event::Forwarded(said) => *self != Self::Unopened && said.author.kind == AuthorKind::Visitor,
             Event::Reopened { .. } => *self == Self::Closed,
             Event::OfferRejected { .. } | Event::OfferVoided { .. } | Event::PlaceChecked { .. } => true,
+            Event::Edited { by, .. } | Event::Recalled { by, .. } | Event::Reacted { by, .. } => {
+                *self != Self::Closed && self.hears(by)
+            }
+            Event::Marked { by, .. } => self.hears(by),
+            Event::Failed { .. } => *self != Self::Unopened,
+        }
+    }
+
+    /// True for the visitor, and for the agent who holds it or is offered it.
+    fn hears(&self, by: &Author) -> bool {
+        match (by.kind, self) {
+            (_, Self::Unopened) | (AuthorKind::Bot | AuthorKind::System, _) => false,
+            (AuthorKind::Visitor, _) => true,
+            (AuthorKind::Agent, Self::Offered(_, _, agent) | Self::Assigned(_, agent)) => *agent == by.id,
+            (AuthorKind::Agent, Self::Bot | Self::Queued(_) | Self::Closed) => false,
         }
     }
 

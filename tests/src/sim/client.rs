@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use conversa_actors::cell::machine::Answer;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, Event, Person, Say, Visibility};
+use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, Event, Person, Say};
 use conversa_engine::desk::Presence;
 use conversa_engine::ids::{ConversationId, OfferId, PersonId};
 use conversa_engine::refusal::{Code, Refusal};
@@ -204,7 +204,7 @@ impl World {
         }
         let (key, content) = (Some(message.key.clone()), Content::text(message.text.clone()));
         one.waiting.insert(request, Waiting::Message(conversation, next.message));
-        let say = Say { author, key, content, visibility: Visibility::Public };
+        let say = Say { key, ..Say::new(author, content) };
         self.ask_conversation(talk, conversation, request, Command::Say(say));
         true
     }
@@ -387,6 +387,11 @@ impl World {
             | Event::OfferRejected { .. }
             | Event::OfferVoided { .. }
             | Event::PlaceChecked { .. }
+            | Event::Edited { .. }
+            | Event::Recalled { .. }
+            | Event::Reacted { .. }
+            | Event::Marked { .. }
+            | Event::Failed { .. }
             | Event::Forwarded(_) => {}
         }
     }
