@@ -56,6 +56,11 @@ pub trait Behaviour: Default + Clone + Serialize + DeserializeOwned + Send + 'st
         serde_json::Value::Null
     }
 
+    /// The people to whom something fleeting of `kind` is shown when `from` says it; nobody when `from` may not.
+    fn hears(&self, _from: &PersonId, _kind: &str) -> Vec<PersonId> {
+        Vec::new()
+    }
+
     /// The people whose sockets show this actor's events.
     fn audience(&self) -> Vec<PersonId> {
         Vec::new()

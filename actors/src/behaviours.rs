@@ -9,7 +9,7 @@ mod session;
 
 pub use agent::Agent;
 pub use bot::{Bot, Command as BotCommand, Event as BotEvent};
-pub use conversation::Conversation;
+pub use conversation::{Conversation, SNEAK_PEEK, TYPING};
 pub use queue::Queue;
 pub use rating::{Command as RatingCommand, Event as RatingEvent, Rating};
 pub use session::{Command as SessionCommand, Event as SessionEvent, REOPEN_MS, Session};

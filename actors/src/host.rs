@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversa_engine::ids::{SHARDS, TenantId};
+use conversa_engine::ids::{PersonId, SHARDS, TenantId};
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
 use parking_lot::Mutex;
@@ -185,6 +185,11 @@ impl Host {
     /// A request that nobody waits for.
     pub fn hint(self: &Arc<Self>, to: &Address, payload: Payload) {
         self.submit(to, Request { payload, asker: Asker::Nobody });
+    }
+
+    /// Something fleeting that a person wants to show to the others of an actor; dropped when the actor has too much to do.
+    pub fn murmur(self: &Arc<Self>, to: &Address, from: PersonId, kind: &'static str, d: serde_json::Value) {
+        let _ = self.deliver(to, Input::Murmur { from, kind, d });
     }
 
     fn submit(self: &Arc<Self>, to: &Address, request: Request) {

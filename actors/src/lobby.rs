@@ -24,6 +24,10 @@ const STRIPES: usize = 64;
 const EVENT_BYTES: usize = 200;
 /// Conversations whose positions a socket keeps.
 const POSITIONS_MAX: usize = 1024;
+/// Bytes of events that wait for a client who has gone and may come back.
+const PARKED_BYTES_MAX: usize = 16 * 1024;
+/// Fleeting things that wait on one socket.
+const MURMURS_MAX: usize = 32;
 
 type Person = (TenantId, PersonId);
 
@@ -63,25 +67,56 @@ impl Lobby {
         sockets.push(Arc::clone(socket));
     }
 
-    /// Removes a socket; true when it was the person's last.
+    /// Removes a socket; true when it was the person's last connected one.
     pub fn detach(&self, socket: &Socket) -> bool {
         let person = (socket.tenant.clone(), socket.person.clone());
         let mut people = self.stripe(&person).lock();
         let Some(sockets) = people.get_mut(&person) else { return false };
-        let before = sockets.len();
+        let there = sockets.iter().any(|other| other.id == socket.id && !other.parked());
         sockets.retain(|other| other.id != socket.id);
-        let last = sockets.is_empty() && before > 0;
+        let last = there && sockets.iter().all(|other| other.parked());
         if sockets.is_empty() {
             people.remove(&person);
         }
         last
     }
 
-    /// True while the person has a socket.
+    /// The socket's client has gone and may come back: what is shown is kept, within a smaller bound. True when it was the person's last
+    /// connected one.
+    pub fn park(&self, socket: &Socket) -> bool {
+        let person = (socket.tenant.clone(), socket.person.clone());
+        let people = self.stripe(&person).lock();
+        let Some(sockets) = people.get(&person) else { return false };
+        let there = sockets.iter().any(|other| other.id == socket.id);
+        let before = socket.set_parked(true);
+        there && !before && sockets.iter().all(|other| other.parked())
+    }
+
+    /// The client has come back; false when the socket was removed meanwhile and may have missed something.
+    pub fn unpark(&self, socket: &Socket) -> bool {
+        let person = (socket.tenant.clone(), socket.person.clone());
+        let people = self.stripe(&person).lock();
+        let there = people.get(&person).is_some_and(|all| all.iter().any(|other| other.id == socket.id));
+        if there {
+            socket.set_parked(false);
+        }
+        there
+    }
+
+    /// True while the person has a connected socket.
     #[must_use]
     pub fn holds(&self, tenant: &TenantId, person: &PersonId) -> bool {
         let person = (tenant.clone(), person.clone());
-        self.stripe(&person).lock().contains_key(&person)
+        self.stripe(&person).lock().get(&person).is_some_and(|all| all.iter().any(|one| !one.parked()))
+    }
+
+    /// Shows something fleeting on the connected sockets of a person.
+    pub fn murmur(&self, tenant: &TenantId, person: &PersonId, murmur: &Arc<Murmur>) {
+        let person = (tenant.clone(), person.clone());
+        let people = self.stripe(&person).lock();
+        for socket in people.get(&person).into_iter().flatten() {
+            socket.murmur(murmur);
+        }
     }
 
     /// Shows an event on all sockets of a person.
@@ -102,13 +137,14 @@ impl Lobby {
         }
     }
 
-    /// Sockets held.
+    /// Sockets that are connected.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.stripes.iter().map(|stripe| stripe.lock().values().map(Vec::len).sum::<usize>()).sum()
+        let connected = |all: &Vec<Arc<Socket>>| all.iter().filter(|socket| !socket.parked()).count();
+        self.stripes.iter().map(|stripe| stripe.lock().values().map(connected).sum::<usize>()).sum()
     }
 
-    /// True when no socket is held.
+    /// True when no socket is connected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -130,7 +166,10 @@ pub struct Socket {
 #[derive(Debug, Default)]
 struct Inner {
     queue: VecDeque<Out>,
+    /// Fleeting things: shown when nothing else waits, the latest of each kind and conversation.
+    murmurs: VecDeque<Arc<Murmur>>,
     bytes: usize,
+    parked: bool,
     positions: HashMap<Arc<str>, Position, RandomState>,
     /// Answers whose event is still to be caught up with: shown in order with the events.
     held: Vec<(u64, Arc<str>, Accepted)>,
@@ -143,6 +182,17 @@ enum Position {
     Live(u64),
     /// Every event up to `shown` is; the log is known to go on to `head`.
     Behind { shown: u64, head: u64 },
+}
+
+/// Something fleeting, such as "is typing": not stored, not counted, and dropped when there is no room.
+#[derive(Debug)]
+pub struct Murmur {
+    /// The actor through which it comes.
+    pub source: Address,
+    /// Its kind.
+    pub kind: &'static str,
+    /// What.
+    pub d: serde_json::Value,
 }
 
 /// Something for a socket's writer.
@@ -173,7 +223,14 @@ pub enum Out {
         answer: Result<serde_json::Value, Refusal>,
     },
     /// This conversation is behind: read its journal.
-    Behind(Address),
+    Behind {
+        /// Which.
+        source: Address,
+        /// The client was too slow: events that waited for it were dropped.
+        slow: bool,
+    },
+    /// Show something fleeting.
+    Murmur(Arc<Murmur>),
     /// Another socket of the same device has come.
     Replaced,
     /// The node is going down.
@@ -186,7 +243,8 @@ impl std::fmt::Debug for Out {
             Self::Event { source, seq, .. } => write!(f, "event {source}#{seq}"),
             Self::Answer { request, .. } => write!(f, "answer {request}"),
             Self::Reply { request, .. } => write!(f, "reply {request}"),
-            Self::Behind(source) => write!(f, "behind {source}"),
+            Self::Behind { source, .. } => write!(f, "behind {source}"),
+            Self::Murmur(murmur) => write!(f, "{} {}", murmur.kind, murmur.source),
             Self::Replaced => f.write_str("replaced"),
             Self::Drain => f.write_str("drain"),
         }
@@ -218,6 +276,41 @@ impl Socket {
         &self.tenant
     }
 
+    /// The device it is of.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    fn parked(&self) -> bool {
+        self.inner.lock().parked
+    }
+
+    /// Gives what it was before.
+    fn set_parked(&self, parked: bool) -> bool {
+        let mut inner = self.inner.lock();
+        if parked {
+            inner.murmurs.clear();
+        }
+        std::mem::replace(&mut inner.parked, parked)
+    }
+
+    /// The latest of its kind and conversation stands; beyond the bound it is dropped.
+    fn murmur(&self, murmur: &Arc<Murmur>) {
+        let mut inner = self.inner.lock();
+        if inner.parked {
+            return;
+        }
+        let same = |known: &Arc<Murmur>| known.kind == murmur.kind && known.source.key == murmur.source.key;
+        match inner.murmurs.iter().position(same) {
+            Some(place) => inner.murmurs[place] = Arc::clone(murmur),
+            None if inner.murmurs.len() < MURMURS_MAX => inner.murmurs.push_back(Arc::clone(murmur)),
+            None => {}
+        }
+        drop(inner);
+        self.bell.notify_one();
+    }
+
     /// Waits until something is queued.
     pub async fn rung(&self) {
         self.bell.notified().await;
@@ -227,7 +320,7 @@ impl Socket {
     #[must_use]
     pub fn next(&self) -> Option<Out> {
         let mut inner = self.inner.lock();
-        let out = inner.queue.pop_front()?;
+        let Some(out) = inner.queue.pop_front() else { return inner.murmurs.pop_front().map(Out::Murmur) };
         if let Out::Event { event, .. } = &out {
             inner.bytes = inner.bytes.saturating_sub(weight(event));
         }
@@ -241,7 +334,7 @@ impl Socket {
             return;
         }
         inner.positions.insert(Arc::clone(&source.key), Position::Behind { shown, head: shown });
-        inner.queue.push_back(Out::Behind(source.clone()));
+        inner.queue.push_back(Out::Behind { source: source.clone(), slow: false });
         drop(inner);
         self.bell.notify_one();
     }
@@ -290,6 +383,15 @@ impl Socket {
         }
     }
 
+    /// Events of a conversation that the socket is known to have missed.
+    #[must_use]
+    pub fn missing(&self, source: &Address) -> u64 {
+        match self.inner.lock().positions.get(&source.key) {
+            Some(Position::Behind { shown, head }) => head - shown,
+            Some(Position::Live(_)) | None => 0,
+        }
+    }
+
     /// The request of this socket that event `seq` answers, when it is held: shown as an answer instead of an event.
     #[must_use]
     pub fn held(&self, source: &Address, seq: u64) -> Option<(u64, Accepted)> {
@@ -332,7 +434,7 @@ impl Inner {
             Position::Live(shown) if push.seq <= shown => false,
             Position::Live(shown) => match &push.event {
                 Some(event) if push.seq == shown + 1 => self.show_next(push, event, socket, bytes_max),
-                Some(_) | None => self.fall_behind(push, shown),
+                Some(_) | None => self.fall_behind(push, shown, false),
             },
         }
     }
@@ -345,9 +447,11 @@ impl Inner {
             return false;
         }
         let weight = weight(event);
+        let bytes_max = if self.parked { bytes_max.min(PARKED_BYTES_MAX) } else { bytes_max };
         if self.bytes + weight > bytes_max {
-            return self.fall_behind(push, push.seq - 1);
+            return self.fall_behind(push, push.seq - 1, !self.parked);
         }
+        self.collapse(push, event);
         self.bytes += weight;
         self.set(push, Position::Live(push.seq));
         self.queue.push_back(Out::Event {
@@ -358,10 +462,28 @@ impl Inner {
         true
     }
 
-    fn fall_behind(&mut self, push: &Push, shown: u64) -> bool {
+    fn fall_behind(&mut self, push: &Push, shown: u64, slow: bool) -> bool {
         self.set(push, Position::Behind { shown, head: push.seq });
-        self.queue.push_back(Out::Behind(push.source.clone()));
+        self.queue.push_back(Out::Behind { source: push.source.clone(), slow });
         true
+    }
+
+    /// A receipt that still waits says less than the next one of the same person: it is dropped.
+    fn collapse(&mut self, push: &Push, event: &Shown) {
+        let receipt = |event: &Shown| match event.downcast_ref() {
+            Some(conversation::Event::Marked { by, reach, .. }) => Some((by.id.clone(), *reach)),
+            Some(_) | None => None,
+        };
+        let Some(new) = receipt(event) else { return };
+        let older = self.queue.iter().position(|out| match out {
+            Out::Event { source, event, .. } => {
+                source.key == push.source.key && receipt(event).is_some_and(|old| old == new)
+            }
+            _ => false,
+        });
+        if let Some(Out::Event { event, .. }) = older.and_then(|place| self.queue.remove(place)) {
+            self.bytes = self.bytes.saturating_sub(weight(&event));
+        }
     }
 
     fn set(&mut self, push: &Push, position: Position) {
@@ -387,6 +509,7 @@ impl Inner {
 fn weight(event: &Shown) -> usize {
     match event.downcast_ref() {
         Some(conversation::Event::Said(said)) => EVENT_BYTES + said.content.plain().len(),
+        Some(conversation::Event::Edited { content, .. }) => EVENT_BYTES + content.plain().len(),
         Some(_) | None => EVENT_BYTES,
     }
 }

@@ -356,6 +356,7 @@ impl<W: Watcher> Slot<W> {
             Input::Start
             | Input::Loaded(_)
             | Input::Woken
+            | Input::Murmur { .. }
             | Input::Letter(_)
             | Input::Request(_)
             | Input::Taken { .. }

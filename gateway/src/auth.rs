@@ -97,7 +97,7 @@ pub fn sign(secret: &str, principal: &Principal, now: Time) -> Result<(String, T
     Ok((token, Time::from_ms(exp * 1_000)))
 }
 
-/// Checks a token; `secret_of` gives the secret of a company.
+/// Checks a token, and gives whose it is and when it ends; `secret_of` gives the secret of a company.
 ///
 /// # Errors
 /// `unauthorized` or `token_expired`; what exactly is wrong is not told to strangers.
@@ -105,7 +105,7 @@ pub fn check(
     token: &str,
     now: Time,
     secret_of: impl Fn(&TenantId) -> Option<String>,
-) -> Result<Principal, Refusal> {
+) -> Result<(Principal, Time), Refusal> {
     let refused = || {
         Refusal::new(Code::Unauthorized, "the token is not valid: get a new one from the company's server")
     };
@@ -130,7 +130,8 @@ pub fn check(
     }
     let name =
         if claims.name.is_empty() { claims.sub.clone() } else { claims.name.chars().take(64).collect() };
-    Ok(Principal { tenant, role: claims.role, id: PersonId::new(claims.sub), name })
+    let until = Time::from_ms((claims.exp + leeway) * 1_000);
+    Ok((Principal { tenant, role: claims.role, id: PersonId::new(claims.sub), name }, until))
 }
 
 fn check_id(role: Role, id: &str) -> Result<(), Refusal> {

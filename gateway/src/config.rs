@@ -40,6 +40,7 @@ pub struct NodeConfig {
     pub listen: String,
     pub development: bool,
     pub origins: Vec<String>,
+    pub drain_ms: u64,
 }
 
 impl Default for NodeConfig {
@@ -50,6 +51,7 @@ impl Default for NodeConfig {
             listen: "127.0.0.1:8080".into(),
             development: false,
             origins: Vec::new(),
+            drain_ms: 2_000,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod replay;
 mod rest;
 mod server;
 mod socket;
+mod stream;
 mod talk;
 pub mod wire;
 

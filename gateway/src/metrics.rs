@@ -23,9 +23,12 @@ pub(crate) struct Metrics {
     pub(crate) requests: Counter,
     pub(crate) messages: Counter,
     pub(crate) events_sent: Counter,
+    pub(crate) lags: Counter,
+    pub(crate) resumed: Counter,
     refusals: Family<Labels, Counter>,
     closes: Family<Labels, Counter>,
     sockets: Gauge,
+    parked: Gauge,
     host: Vec<Gauge>,
     store_commits: Gauge,
     store_writes: Gauge,
@@ -68,6 +71,11 @@ impl Metrics {
         let requests = counter("conversa_requests", "Requests on sockets");
         let messages = counter("conversa_messages", "Messages that clients sent");
         let events_sent = counter("conversa_events_sent", "Events written to sockets");
+        let lags = counter(
+            "conversa_lags",
+            "Times that a client was too slow and its events were left to the journal",
+        );
+        let resumed = counter("conversa_resumed_full", "Streams that went on through another socket");
         let (refusals, closes) = (Family::<Labels, Counter>::default(), Family::<Labels, Counter>::default());
         registry.register("conversa_refusals", "Requests refused, by code", refusals.clone());
         registry.register("conversa_closes", "Sockets closed, by close code", closes.clone());
@@ -77,6 +85,7 @@ impl Metrics {
             gauge
         };
         let sockets = gauge("conversa_sockets", "WebSockets that are connected");
+        let parked = gauge("conversa_streams_parked", "Streams whose client may come back");
         let host = HOST.iter().map(|(name, help, _)| gauge(name, help)).collect();
         let store_commits = gauge("conversa_store_commits", "Commits of the embedded store");
         let store_writes = gauge("conversa_store_writes", "Writes in these commits");
@@ -87,9 +96,12 @@ impl Metrics {
             requests,
             messages,
             events_sent,
+            lags,
+            resumed,
             refusals,
             closes,
             sockets,
+            parked,
             host,
             store_commits,
             store_writes,
@@ -106,12 +118,13 @@ impl Metrics {
     }
 
     /// The page.
-    pub(crate) fn page(&self, host: &Arc<Host>, store: &State) -> String {
+    pub(crate) fn page(&self, host: &Arc<Host>, store: &State, parked: usize) -> String {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.sockets.set(signed(host.lobby().len() as u64));
         for (gauge, (.., reading)) in self.host.iter().zip(HOST) {
             gauge.set(signed(reading(host)));
         }
+        self.parked.set(signed(parked as u64));
         self.store_commits.set(signed(store.commits()));
         self.store_writes.set(signed(store.writes()));
         self.store_failing.set(i64::from(store.failing()));

@@ -83,7 +83,7 @@ impl FromRequestParts<Arc<Edge>> for Caller {
                 "send Authorization: Bearer <token>; see `conversa token --help`",
             )
         })?;
-        Ok(Self(edge.check(token)?))
+        Ok(Self(edge.check(token)?.0))
     }
 }
 

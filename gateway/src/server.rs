@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
@@ -15,18 +15,23 @@ use conversa_cluster::node::Node;
 use conversa_cluster::sqlite::State as StoreState;
 use conversa_engine::ids::TenantId;
 use conversa_engine::refusal::{Code, Refusal};
+use conversa_engine::time::Time;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::auth::{self, Principal};
 use crate::config::{Config, Limits, sample};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::rest;
+use crate::stream::Streams;
 
-/// Clients get this long to take their goodbye when a node stops.
-const DRAIN: Duration = Duration::from_secs(3);
+/// Beyond the time that clients have to leave, they get this long to take their goodbye when a node stops.
+const GOODBYE: Duration = Duration::from_secs(3);
+/// How often streams whose time is over are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
 /// The file in the data folder that holds the secret made in development.
 const SECRET_FILE: &str = "development-secret";
 
@@ -38,10 +43,12 @@ pub(crate) struct Edge {
     pub(crate) metrics: Metrics,
     pub(crate) development: bool,
     pub(crate) companies: Vec<Arc<Tenant>>,
+    pub(crate) streams: Streams,
     store: Arc<StoreState>,
     secrets: HashMap<TenantId, String>,
     origins: Vec<String>,
     draining: AtomicBool,
+    drain: Duration,
     sockets: AtomicU64,
     addresses: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -49,6 +56,11 @@ pub(crate) struct Edge {
 impl Edge {
     pub(crate) fn draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// How long clients have to leave when the node stops.
+    pub(crate) fn drain(&self) -> Duration {
+        self.drain
     }
 
     /// True while the store cannot write: nothing is accepted then.
@@ -61,19 +73,16 @@ impl Edge {
     }
 
     pub(crate) fn metrics_page(&self) -> String {
-        self.metrics.page(&self.host, &self.store)
+        self.metrics.page(&self.host, &self.store, self.streams.parked())
     }
 
-    /// The principal of a token.
-    pub(crate) fn check(&self, token: &str) -> Result<Principal, Refusal> {
+    /// The principal of a token, and when it ends.
+    pub(crate) fn check(&self, token: &str) -> Result<(Principal, Time), Refusal> {
         auth::check(token, self.host.now(), |tenant| self.secrets.get(tenant).cloned())
     }
 
     /// Signs a token of a company of this node.
-    pub(crate) fn sign(
-        &self,
-        principal: &Principal,
-    ) -> Result<(String, conversa_engine::time::Time), Refusal> {
+    pub(crate) fn sign(&self, principal: &Principal) -> Result<(String, Time), Refusal> {
         let secret = self
             .secrets
             .get(&principal.tenant)
@@ -206,6 +215,8 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         metrics: Metrics::new(),
         development: config.node.development,
         companies,
+        streams: Streams::default(),
+        drain: Duration::from_millis(config.node.drain_ms),
         store: Arc::clone(node.store()),
         secrets,
         origins: config.node.origins.clone(),
@@ -213,9 +224,21 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         sockets: AtomicU64::new(0),
         addresses: Mutex::default(),
     });
+    tokio::spawn(sweep(Arc::downgrade(&edge)));
     let (stop, stopping) = watch::channel(false);
     let ended = tokio::spawn(run(listener, node, Arc::clone(&edge), stopping));
     Ok(Running { address, stop: Stop(stop), ended, edge })
+}
+
+/// Forgets the streams of clients that did not come back in time.
+async fn sweep(edge: Weak<Edge>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let Some(edge) = edge.upgrade() else { return };
+        for gone in edge.streams.sweep(Instant::now()) {
+            edge.host.lobby().detach(&gone.socket);
+        }
+    }
 }
 
 async fn run(
@@ -236,7 +259,7 @@ async fn run(
     edge.draining.store(true, Ordering::Relaxed);
     edge.host.lobby().drain();
     let mut waited = Duration::ZERO;
-    while !edge.host.lobby().is_empty() && waited < DRAIN {
+    while !edge.host.lobby().is_empty() && waited < edge.drain + GOODBYE {
         const STEP: Duration = Duration::from_millis(20);
         tokio::time::sleep(STEP).await;
         waited += STEP;

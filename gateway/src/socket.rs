@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -27,6 +27,7 @@ const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// A client that takes nothing for this time is let go; it resumes when it can.
 const WRITE: Duration = Duration::from_secs(30);
+const GONE: &str = "the client has gone";
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// `GET /v1/ws`
@@ -85,30 +86,33 @@ impl Transport {
         self.encoding
     }
 
-    /// The next frame's bytes; `None` when the client has gone.
-    pub(crate) async fn receive(&mut self) -> Option<Result<Bytes, (Bye, &'static str)>> {
+    /// The next frame's bytes, or why there is none.
+    pub(crate) async fn receive(&mut self) -> Result<Bytes, (Bye, &'static str)> {
         loop {
-            return match (self.web_socket.recv().await?, self.encoding) {
-                (Ok(Message::Text(text)), Encoding::Json) => Some(Ok(text.into())),
-                (Ok(Message::Binary(bytes)), Encoding::MessagePack) => Some(Ok(bytes)),
+            let Some(received) = self.web_socket.recv().await else { return Err((Bye::Broken, GONE)) };
+            return match (received, self.encoding) {
+                (Ok(Message::Text(text)), Encoding::Json) => Ok(text.into()),
+                (Ok(Message::Binary(bytes)), Encoding::MessagePack) => Ok(bytes),
                 (Ok(Message::Text(_)), Encoding::MessagePack) => {
-                    Some(Err((Bye::BadFrame, "conversa.v1.msgpack takes binary frames")))
+                    Err((Bye::BadFrame, "conversa.v1.msgpack takes binary frames"))
                 }
                 (Ok(Message::Binary(_)), Encoding::Json) => {
-                    Some(Err((Bye::BadFrame, "conversa.v1.json takes text frames")))
+                    Err((Bye::BadFrame, "conversa.v1.json takes text frames"))
                 }
                 (Ok(Message::Ping(_) | Message::Pong(_)), _) => continue,
-                (Ok(Message::Close(_)), _) => None,
+                // 1000 is a goodbye; a page that was left says 1001, and may be opened again.
+                (Ok(Message::Close(Some(frame))), _) if frame.code == 1000 => Err((Bye::Normal, GONE)),
+                (Ok(Message::Close(_)), _) => Err((Bye::Broken, GONE)),
                 (Err(error), _) if error.to_string().contains("too long") => {
-                    Some(Err((Bye::FrameTooLarge, "the frame is larger than 256 KiB")))
+                    Err((Bye::FrameTooLarge, "the frame is larger than 256 KiB"))
                 }
-                (Err(_), _) => None,
+                (Err(_), _) => Err((Bye::Broken, GONE)),
             };
         }
     }
 
     /// Writes frames; false when the client does not take them.
-    pub(crate) async fn send(&mut self, frames: &mut Vec<Vec<u8>>) -> Result<(), Bye> {
+    pub(crate) async fn send(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Bye> {
         let sending = async {
             for frame in frames.drain(..) {
                 self.web_socket.feed(message(self.encoding, frame)).await?;
@@ -117,7 +121,7 @@ impl Transport {
         };
         match timeout(WRITE, sending).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Bye::Normal),
+            Ok(Err(_)) => Err(Bye::Broken),
             Err(_) => Err(Bye::SlowConsumer),
         }
     }
@@ -125,12 +129,13 @@ impl Transport {
     /// Says why, and closes.
     pub(crate) async fn close(mut self, bye: Bye, reason: &str) {
         let closing = async {
-            if bye != Bye::Normal {
+            if !matches!(bye, Bye::Normal | Bye::Broken) {
                 let frame =
                     encode(self.encoding, &json!({ "t": "bye", "code": bye.code(), "reason": reason }));
-                self.web_socket.send(message(self.encoding, frame)).await?;
+                self.web_socket.send(message(self.encoding, frame.into())).await?;
             }
-            let frame = CloseFrame { code: bye.code(), reason: reason.into() };
+            let code = if bye == Bye::Broken { Bye::Normal.code() } else { bye.code() };
+            let frame = CloseFrame { code, reason: reason.into() };
             self.web_socket.send(Message::Close(Some(frame))).await?;
             // The client answers with its own close frame.
             while let Some(Ok(_)) = self.web_socket.recv().await {}
@@ -141,9 +146,9 @@ impl Transport {
     }
 }
 
-fn message(encoding: Encoding, frame: Vec<u8>) -> Message {
+fn message(encoding: Encoding, frame: Bytes) -> Message {
     match encoding {
-        Encoding::Json => Message::text(String::from_utf8(frame).expect("JSON is UTF-8")),
-        Encoding::MessagePack => Message::binary(frame),
+        Encoding::Json => Message::Text(Utf8Bytes::try_from(frame).expect("JSON is UTF-8")),
+        Encoding::MessagePack => Message::Binary(frame),
     }
 }

@@ -3,6 +3,7 @@
 mod catch_up;
 mod change;
 mod connect;
+mod murmur;
 mod outgoing;
 mod pace;
 mod request;
@@ -17,16 +18,18 @@ use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Agent;
 use conversa_actors::cell::machine::unknown_outcome;
 use conversa_actors::letter::Payload;
-use conversa_actors::lobby::Socket;
+use conversa_engine::conversation::{Command, Reach};
 use conversa_engine::desk::AgentCommand;
+use conversa_engine::time::Time;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::auth::{Principal, Role};
 use crate::server::Edge;
 use crate::socket::Transport;
+use crate::stream::{Hold, Sent, Stream};
 use crate::wire::{self, Bye, encode};
-use pace::Bucket;
+use pace::{Bucket, Strikes};
 
 /// Silence after which the server pings.
 pub(crate) const PING: Duration = Duration::from_secs(25);
@@ -36,6 +39,12 @@ pub(crate) const PONG: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(30);
 /// An agent without a socket for this time is gone.
 const GRACE: Duration = Duration::from_secs(15);
+/// How often a connected agent's presence is renewed.
+const RENEW: Duration = Duration::from_secs(30);
+/// Receipts of delivery are told together, at most this often.
+const RECEIPTS: Duration = Duration::from_secs(1);
+/// A client is told this long before its token ends.
+const EXPIRING: Duration = Duration::from_secs(60);
 /// Frames written together at most.
 const TOGETHER_MAX: usize = 64;
 /// Events that a client may leave unacknowledged; beyond it the server waits for its `ack`.
@@ -48,7 +57,7 @@ pub(crate) async fn hold(edge: Arc<Edge>, mut transport: Transport) {
         Ok(talk) => {
             let mut talk = Box::new(talk);
             let (bye, reason) = talk.run(&mut transport).await;
-            talk.leave();
+            talk.leave(bye);
             edge.metrics.closed(bye);
             transport.close(bye, &reason).await;
         }
@@ -70,20 +79,54 @@ fn goodbye(bye: Bye, reason: impl Into<String>) -> Goodbye {
 pub(crate) struct Talk {
     edge: Arc<Edge>,
     principal: Principal,
-    socket: Arc<Socket>,
+    stream: Arc<Stream>,
+    hold: Hold,
     encoding: wire::Encoding,
-    /// Number of the last event of this stream, and the last that the client acknowledged.
-    s: u64,
-    acked: u64,
+    /// What the client said that it can and wants.
+    wishes: Wishes,
     /// Requests without an answer.
     pending: Vec<Pending>,
-    /// Conversations to be read from the journal.
-    behind: Vec<Address>,
     bucket: Bucket,
+    typing: Bucket,
+    strikes: Strikes,
     heard: Instant,
     pinged: Option<Instant>,
     renewed: Instant,
-    frames: Vec<Vec<u8>>,
+    /// When conversations are told what was delivered.
+    tell_at: Option<Instant>,
+    /// When the token ends, and whether the client was told that it does soon.
+    expires: Instant,
+    expiring: bool,
+    /// The node wants the client to go: when it must have gone.
+    leave_by: Option<Instant>,
+    frames: Vec<Bytes>,
+}
+
+/// What a client said in its first frame beside who it is.
+#[derive(Debug)]
+pub(crate) struct Wishes {
+    /// It takes several frames in one.
+    batch: bool,
+    /// The kinds of events that it wants, as words or as beginnings with a `*`; empty for all.
+    interest: Vec<String>,
+    /// Silence after which the server pings.
+    ping: Duration,
+}
+
+impl Wishes {
+    /// True for a kind of event that the client wants.
+    fn wants(&self, kind: &str) -> bool {
+        self.interest.is_empty()
+            || self.interest.iter().any(|wish| match wish.strip_suffix('*') {
+                Some(beginning) => kind.starts_with(beginning),
+                None => wish == kind,
+            })
+    }
+}
+
+/// Another task holds the stream: the client has come back through another socket.
+fn taken() -> Goodbye {
+    goodbye(Bye::Replaced, "the session goes on through another socket")
 }
 
 /// A request without an answer.
@@ -96,8 +139,9 @@ struct Pending {
 
 impl Talk {
     async fn run(&mut self, transport: &mut Transport) -> Goodbye {
-        // Set anew only when it rings: deadlines move away, so it rings early at most.
         let mut alarm = pin!(sleep_until(self.next_alarm()));
+        let evicted = Arc::clone(&self.hold.evicted);
+        let stream = Arc::clone(&self.stream);
         loop {
             if let Err(goodbye) = self.write(transport).await {
                 return goodbye;
@@ -106,11 +150,11 @@ impl Talk {
             tokio::select! {
                 biased;
                 received = transport.receive(), if open => match received {
-                    None => return goodbye(Bye::Normal, "the client has gone"),
-                    Some(Err((bye, reason))) => return goodbye(bye, reason),
-                    Some(Ok(bytes)) => if let Err(goodbye) = self.take(&bytes) { return goodbye },
+                    Err((bye, reason)) => return goodbye(bye, reason),
+                    Ok(bytes) => if let Err(goodbye) = self.take(&bytes) { return goodbye },
                 },
-                () = self.socket.rung() => {}
+                () = evicted.notified() => return taken(),
+                () = stream.socket.rung() => {}
                 () = &mut alarm => {
                     if let Err(goodbye) = self.alarm() {
                         return goodbye;
@@ -118,6 +162,12 @@ impl Talk {
                     let next = self.next_alarm();
                     alarm.as_mut().reset(next);
                 }
+            }
+            // Deadlines move away, so the alarm rings early at most; these are set in between and may come before it.
+            if let Some(soon) = [self.tell_at, self.leave_by].into_iter().flatten().min()
+                && soon < alarm.deadline()
+            {
+                alarm.as_mut().reset(soon);
             }
         }
     }
@@ -127,24 +177,29 @@ impl Talk {
         loop {
             let more = self.collect()?;
             if !self.frames.is_empty() {
+                if self.wishes.batch && self.frames.len() > 1 {
+                    let together = wire::batch(self.encoding, &self.frames);
+                    self.frames.clear();
+                    self.frames.push(together);
+                }
                 transport
                     .send(&mut self.frames)
                     .await
                     .map_err(|bye| goodbye(bye, "the client takes nothing"))?;
                 continue;
             }
-            if more || self.window_full() {
+            if more {
                 return Ok(());
             }
-            match self.behind.pop() {
+            let behind = {
+                let sent = self.stream.lock(&self.hold).ok_or_else(taken)?;
+                if window_full(&sent) { None } else { sent.behind.last().cloned() }
+            };
+            match behind {
                 Some(source) => self.catch_up(&source).await?,
                 None => return Ok(()),
             }
         }
-    }
-
-    fn window_full(&self) -> bool {
-        self.s - self.acked >= WINDOW
     }
 
     fn inflight_max(&self) -> usize {
@@ -156,6 +211,25 @@ impl Talk {
 
     /// Takes one frame of the client.
     fn take(&mut self, bytes: &Bytes) -> Result<(), Goodbye> {
+        self.take_one(bytes, false)
+    }
+
+    /// Takes the frames of a batch, in order.
+    fn unpack(&mut self, bytes: &Bytes) -> Result<(), Goodbye> {
+        let frames: Vec<serde_json::Value> =
+            wire::params(self.encoding, bytes).map_err(|refusal| goodbye(Bye::BadFrame, refusal.detail))?;
+        if frames.len() > TOGETHER_MAX {
+            return Err(goodbye(Bye::BadFrame, format!("a batch has at most {TOGETHER_MAX} frames")));
+        }
+        frames.iter().try_for_each(|frame| self.take_one(&encode(self.encoding, frame).into(), true))
+    }
+
+    /// Queues a frame that is no event.
+    fn say(&mut self, frame: &serde_json::Value) {
+        self.frames.push(encode(self.encoding, frame).into());
+    }
+
+    fn take_one(&mut self, bytes: &Bytes, inside: bool) -> Result<(), Goodbye> {
         let limit = self.edge.limits.frame_bytes(self.principal.role);
         if bytes.len() > limit {
             return Err(goodbye(
@@ -168,27 +242,28 @@ impl Talk {
             .map_err(|error| goodbye(Bye::BadFrame, format!("the frame cannot be read: {error}")))?;
         match &*head.t {
             "req" => self.request(&head, bytes),
-            "ack" | "pong" => {
-                self.acknowledged(bytes);
-                Ok(())
-            }
+            "ack" | "pong" => self.acknowledged(bytes),
             "ping" => {
-                self.frames.push(encode(self.encoding, &json!({ "t": "pong", "n": head.n })));
+                self.say(&json!({ "t": "pong", "n": head.n }));
                 Ok(())
             }
-            "eph" => Ok(()),
+            "eph" => {
+                self.murmur(&head, bytes);
+                Ok(())
+            }
+            "batch" if self.wishes.batch && !inside => self.unpack(bytes),
             "bye" => Err(goodbye(Bye::Normal, "the client says goodbye")),
             "connect" => Err(goodbye(Bye::BadFrame, "connect comes once, as the first frame")),
             other => Err(goodbye(
                 Bye::BadFrame,
                 format!(
-                    "unknown frame class {other:?}: a client sends connect, req, ack, ping, pong, eph, bye"
+                    "unknown frame class {other:?}: a client sends connect, req, ack, ping, pong, eph, bye, and batch when it said so"
                 ),
             )),
         }
     }
 
-    fn acknowledged(&mut self, bytes: &Bytes) {
+    fn acknowledged(&mut self, bytes: &Bytes) -> Result<(), Goodbye> {
         #[derive(serde::Deserialize, Default)]
         struct Ack {
             #[serde(default)]
@@ -197,50 +272,116 @@ impl Talk {
         // `s` stands beside `t` in a pong and inside `d` in an ack: both are taken.
         let outer = wire::ack(self.encoding, bytes);
         let inner = wire::params::<Ack>(self.encoding, bytes).unwrap_or_default().s;
-        self.acked = self.acked.max(outer.max(inner).min(self.s));
+        let mut sent = self.stream.lock(&self.hold).ok_or_else(taken)?;
+        if sent.acknowledge(outer.max(inner)) && self.tell_at.is_none() {
+            self.tell_at = Some(Instant::now() + RECEIPTS);
+        }
+        Ok(())
     }
 
     fn next_alarm(&self) -> Instant {
         let ping = match self.pinged {
             Some(at) => at + PONG,
-            None => self.heard + PING,
+            None => self.heard + self.wishes.ping,
         };
         let deadline = self.pending.first().map(|pending| pending.until);
-        let renew = (self.principal.role == Role::Agent).then(|| self.renewed + Duration::from_secs(30));
-        [Some(ping), deadline, renew].into_iter().flatten().min().unwrap_or(ping)
+        let renew = (self.principal.role == Role::Agent).then(|| self.renewed + RENEW);
+        let token = if self.expiring { self.expires } else { self.expires - EXPIRING };
+        let others = [deadline, renew, self.tell_at, self.leave_by, Some(token)];
+        others.into_iter().flatten().fold(ping, Instant::min)
     }
 
-    /// Pings, gives up on requests, says that an agent is still there.
+    /// Pings, gives up on requests, says that an agent is still there, says what was delivered.
     fn alarm(&mut self) -> Result<(), Goodbye> {
         let now = Instant::now();
         match self.pinged {
             Some(at) if now >= at + PONG => {
                 return Err(goodbye(Bye::HeartbeatTimeout, "no answer to a ping"));
             }
-            None if now >= self.heard + PING => {
+            None if now >= self.heard + self.wishes.ping => {
                 self.pinged = Some(now);
-                self.frames.push(encode(self.encoding, &json!({ "t": "ping", "n": self.s })));
+                let n = self.stream.lock(&self.hold).ok_or_else(taken)?.s;
+                self.say(&json!({ "t": "ping", "n": n }));
             }
             Some(_) | None => {}
         }
         while self.pending.first().is_some_and(|pending| now >= pending.until) {
             let id = self.pending.remove(0).id;
-            self.frames.push(wire::refused(self.encoding, id, &unknown_outcome()));
+            self.refuse(id, &unknown_outcome());
         }
-        if self.principal.role == Role::Agent && now >= self.renewed + Duration::from_secs(30) {
+        if self.principal.role == Role::Agent && now >= self.renewed + RENEW {
             self.renewed = now;
             self.edge.host.hint(&self.agent(), Payload::of(AgentCommand::Renew));
         }
+        if self.tell_at.is_some_and(|at| now >= at) {
+            self.tell_delivered();
+        }
+        if self.leave_by.is_some_and(|at| now >= at) {
+            return Err(goodbye(Bye::Drain, "the node is going down: connect again"));
+        }
+        self.token_ends(now)
+    }
+
+    /// The client is told before its token ends, and asked to leave when it has.
+    fn token_ends(&mut self, now: Instant) -> Result<(), Goodbye> {
+        if now >= self.expires {
+            return Err(goodbye(Bye::SessionExpired, "the token has ended: connect with a new one"));
+        }
+        if !self.expiring && now >= self.expires - EXPIRING {
+            self.expiring = true;
+            let left_ms = i64::try_from((self.expires - now).as_millis()).unwrap_or_default();
+            let d = json!({ "expires_ts": self.edge.host.now().after_ms(left_ms) });
+            let stream = Arc::clone(&self.stream);
+            let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
+            self.own_event(&mut sent, "auth.expiring", d);
+        }
         Ok(())
+    }
+
+    /// Tells the conversations up to where the client has taken responsibility.
+    fn tell_delivered(&mut self) {
+        self.tell_at = None;
+        let Some(mut sent) = self.stream.lock(&self.hold) else { return };
+        let delivered = std::mem::take(&mut sent.delivered);
+        drop(sent);
+        if self.principal.role == Role::Supervisor {
+            return;
+        }
+        let by = self.author();
+        for (conversation, upto) in delivered {
+            let mark = Command::Mark { by: by.clone(), reach: Reach::Delivered, upto };
+            self.edge.host.hint(&conversation, Payload::of(mark));
+        }
+    }
+
+    /// The token ends at `until`.
+    fn lives_until(&mut self, until: Time) {
+        let left_ms = until.ms_since(self.edge.host.now()).max(0).unsigned_abs();
+        (self.expires, self.expiring) = (Instant::now() + Duration::from_millis(left_ms), false);
     }
 
     fn agent(&self) -> Address {
         Address::new(self.principal.tenant.clone(), Agent::KIND, self.principal.id.shared())
     }
 
-    /// The socket goes; an agent whose last socket it was is gone after the grace time.
-    fn leave(&self) {
-        let last = self.edge.host.lobby().detach(&self.socket);
+    /// The socket goes. Its stream stays for a while, unless the client has said goodbye or is not to come back. An agent whose last
+    /// socket it was is gone after the grace time.
+    fn leave(&mut self, bye: Bye) {
+        self.tell_delivered();
+        if self.stream.lock(&self.hold).is_none() {
+            // The stream goes on through another socket.
+            return;
+        }
+        let lobby = self.edge.host.lobby();
+        let last = if bye.comes_back() {
+            for gone in self.edge.streams.park(&self.stream, Instant::now()) {
+                lobby.detach(&gone.socket);
+            }
+            lobby.park(&self.stream.socket)
+        } else {
+            self.edge.streams.remove(&self.stream);
+            lobby.detach(&self.stream.socket)
+        };
         if !last || self.principal.role != Role::Agent {
             return;
         }
@@ -253,4 +394,9 @@ impl Talk {
             }
         });
     }
+}
+
+/// True when the client has to acknowledge before it is sent more.
+fn window_full(sent: &Sent) -> bool {
+    sent.s - sent.acked >= WINDOW
 }

@@ -4,6 +4,7 @@ mod event;
 
 use std::borrow::Cow;
 
+use axum::body::Bytes;
 use conversa_engine::refusal::{Code, Refusal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -121,6 +122,33 @@ pub fn encode(encoding: Encoding, frame: &impl Serialize) -> Vec<u8> {
     }
 }
 
+/// Several frames in one.
+#[must_use]
+pub fn batch(encoding: Encoding, frames: &[Bytes]) -> Bytes {
+    let bytes: usize = frames.iter().map(|frame| frame.len() + 1).sum();
+    let mut batch = Vec::with_capacity(bytes + 32);
+    match encoding {
+        Encoding::Json => {
+            batch.extend_from_slice(br#"{"t":"batch","d":["#);
+            for (place, frame) in frames.iter().enumerate() {
+                if place > 0 {
+                    batch.push(b',');
+                }
+                batch.extend_from_slice(frame);
+            }
+            batch.extend_from_slice(b"]}");
+        }
+        Encoding::MessagePack => {
+            // A map of two: "t" is "batch", "d" is an array with a 16-bit length.
+            batch.extend_from_slice(b"\x82\xa1t\xa5batch\xa1d\xdc");
+            let length = u16::try_from(frames.len()).unwrap_or(u16::MAX);
+            batch.extend_from_slice(&length.to_be_bytes());
+            frames.iter().take(length.into()).for_each(|frame| batch.extend_from_slice(frame));
+        }
+    }
+    batch.into()
+}
+
 /// An event frame.
 #[derive(Debug, Serialize)]
 pub struct Ev<'a, D> {
@@ -196,9 +224,12 @@ pub fn error(refusal: &Refusal) -> Value {
 #[expect(missing_docs, reason = "the names are those of the protocol")]
 pub enum Bye {
     Normal,
+    /// The line broke; nobody hears this code.
+    Broken,
     Internal,
     Drain,
     SlowConsumer,
+    SessionExpired,
     HeartbeatTimeout,
     RateLimited,
     BadFrame,
@@ -215,9 +246,11 @@ impl Bye {
     pub fn code(self) -> u16 {
         match self {
             Self::Normal => 1000,
+            Self::Broken => 1006,
             Self::Internal => 4001,
             Self::Drain => 4002,
             Self::SlowConsumer => 4008,
+            Self::SessionExpired => 4009,
             Self::HeartbeatTimeout => 4010,
             Self::RateLimited => 4429,
             Self::BadFrame => 4500,
@@ -226,6 +259,24 @@ impl Bye {
             Self::Replaced => 4509,
             Self::ConnectTimeout => 4510,
             Self::FrameTooLarge => 4513,
+        }
+    }
+
+    /// True when the client may go on with its stream: the line broke, or the server let go of a client that is welcome to come back.
+    #[must_use]
+    pub fn comes_back(self) -> bool {
+        match self {
+            Self::Broken | Self::SlowConsumer | Self::HeartbeatTimeout | Self::RateLimited => true,
+            Self::Normal
+            | Self::Internal
+            | Self::Drain
+            | Self::SessionExpired
+            | Self::BadFrame
+            | Self::AuthFailed
+            | Self::ForbiddenRole
+            | Self::Replaced
+            | Self::ConnectTimeout
+            | Self::FrameTooLarge => false,
         }
     }
 }

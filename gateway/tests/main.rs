@@ -2,3 +2,4 @@
 
 mod process;
 mod protocol;
+mod streams;

@@ -14,9 +14,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-const ENCODINGS: [(Encoding, &str); 2] =
+pub(super) const ENCODINGS: [(Encoding, &str); 2] =
     [(Encoding::Json, "conversa.v1.json"), (Encoding::MessagePack, "conversa.v1.msgpack")];
 
 fn vectors<T: for<'de> Deserialize<'de>>(name: &str) -> T {
@@ -25,7 +25,7 @@ fn vectors<T: for<'de> Deserialize<'de>>(name: &str) -> T {
         .expect("the vectors are JSON")
 }
 
-async fn node(folder: &Path) -> Running {
+pub(super) async fn node(folder: &Path) -> Running {
     let mut config = Config::default();
     config.node.listen = "127.0.0.1:0".into();
     config.node.data = folder.join("data");
@@ -35,12 +35,12 @@ async fn node(folder: &Path) -> Running {
     serve(config, folder).await.expect("a node starts")
 }
 
-async fn stop(node: Running) {
+pub(super) async fn stop(node: Running) {
     node.stop.stop();
     node.ended().await.expect("it stops");
 }
 
-async fn token(node: &Running, role: &str, id: &str) -> String {
+pub(super) async fn token(node: &Running, role: &str, id: &str) -> String {
     let ask = json!({ "role": role, "id": id });
     let answer =
         reqwest::Client::new().post(format!("http://{}/v1/dev/tokens", node.address)).json(&ask).send().await;
@@ -48,7 +48,7 @@ async fn token(node: &Running, role: &str, id: &str) -> String {
     answer["token"].as_str().expect("a token").to_owned()
 }
 
-async fn socket(node: &Running, subprotocol: &str) -> Result<Stream, Error> {
+pub(super) async fn socket(node: &Running, subprotocol: &str) -> Result<Stream, Error> {
     let mut request = format!("ws://{}/v1/ws", node.address).into_client_request().expect("a request");
     if !subprotocol.is_empty() {
         request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().expect("a header"));
@@ -56,7 +56,7 @@ async fn socket(node: &Running, subprotocol: &str) -> Result<Stream, Error> {
     connect_async(request).await.map(|(stream, _)| stream)
 }
 
-fn encode(encoding: Encoding, frame: &Value) -> Message {
+pub(super) fn encode(encoding: Encoding, frame: &Value) -> Message {
     let bytes = conversa_gateway::wire::encode(encoding, frame);
     match encoding {
         Encoding::Json => Message::text(String::from_utf8(bytes).expect("JSON is text")),
@@ -73,32 +73,66 @@ fn decode(message: &Message) -> Option<Value> {
 }
 
 /// A connected client.
-struct Client {
-    stream: Stream,
-    encoding: Encoding,
+pub(super) struct Client {
+    pub(super) stream: Stream,
+    pub(super) encoding: Encoding,
     id: u64,
 }
 
 impl Client {
-    async fn connect(
+    pub(super) async fn connect(
         node: &Running,
         role: &str,
         id: &str,
         device: &str,
         (encoding, subprotocol): (Encoding, &str),
     ) -> Self {
-        let mut stream = socket(node, subprotocol).await.expect("it connects");
-        let token = token(node, role, id).await;
-        let connect = json!({ "t": "connect", "d": { "token": token, "role": role, "device": device } });
-        stream.send(encode(encoding, &connect)).await.expect("sent");
-        let mut client = Self { stream, encoding, id: 0 };
-        assert_eq!(client.next().await["t"], "welcome");
+        let (mut client, welcome) =
+            Self::come(node, role, id, device, (encoding, subprotocol), json!({})).await;
+        assert_eq!(welcome["resumed"], "none");
         let snapshot = client.next().await;
         assert_eq!((&snapshot["k"], &snapshot["s"]), (&json!("snapshot"), &json!(1)));
         client
     }
 
-    async fn next(&mut self) -> Value {
+    /// Connects with more in the first frame; gives the welcome's `d`.
+    pub(super) async fn come(
+        node: &Running,
+        role: &str,
+        id: &str,
+        device: &str,
+        (encoding, subprotocol): (Encoding, &str),
+        more: Value,
+    ) -> (Self, Value) {
+        let mut stream = socket(node, subprotocol).await.expect("it connects");
+        let token = token(node, role, id).await;
+        let mut d = json!({ "token": token, "role": role, "device": device });
+        let map = d.as_object_mut().expect("a map");
+        map.extend(more.as_object().expect("a map").clone());
+        stream.send(encode(encoding, &json!({ "t": "connect", "d": d }))).await.expect("sent");
+        let mut client = Self { stream, encoding, id: 0 };
+        let mut welcome = client.next().await;
+        assert_eq!(welcome["t"], "welcome", "{welcome}");
+        let d = welcome["d"].take();
+        (client, d)
+    }
+
+    /// Sends a frame as it is.
+    pub(super) async fn send(&mut self, frame: Value) {
+        self.stream.send(encode(self.encoding, &frame)).await.expect("sent");
+    }
+
+    /// The next frame of which `wanted` says so; others are passed over.
+    pub(super) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let frame = self.next().await;
+            if wanted(&frame) {
+                return frame;
+            }
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> Value {
         loop {
             let message = self.stream.next().await.expect("the stream goes on").expect("a message");
             if let Some(frame) = decode(&message) {
@@ -108,7 +142,7 @@ impl Client {
     }
 
     /// The response to a request; events in between are passed over.
-    async fn ask(&mut self, mut request: Value) -> Value {
+    pub(super) async fn ask(&mut self, mut request: Value) -> Value {
         self.id += 1;
         let id = self.id;
         let map = request.as_object_mut().expect("a request is a map");

@@ -13,6 +13,11 @@ use super::session::{self, Session};
 use super::{Agent, Queue};
 use crate::behaviour::{Behaviour, Context, Outbox};
 
+/// Somebody is writing.
+pub const TYPING: &str = "typing";
+/// What a visitor has written and not sent.
+pub const SNEAK_PEEK: &str = "sneak_peek";
+
 /// The actor of one conversation; its key is the conversation's id.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -95,6 +100,20 @@ impl Behaviour for Conversation {
 
     fn due(&self) -> Option<(Time, Command)> {
         self.0.due()
+    }
+
+    /// The visitor and the agent who holds it see each other type; what a visitor is about to send, the agent only.
+    fn hears(&self, from: &PersonId, kind: &str) -> Vec<PersonId> {
+        let (Some(opening), Phase::Assigned { agent, .. }) = (self.0.opening(), self.0.phase()) else {
+            return Vec::new();
+        };
+        if *from == opening.visitor.id {
+            vec![agent.id.clone()]
+        } else if *from == agent.id && kind == TYPING {
+            vec![opening.visitor.id.clone()]
+        } else {
+            Vec::new()
+        }
     }
 
     fn audience(&self) -> Vec<PersonId> {

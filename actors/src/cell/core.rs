@@ -22,6 +22,7 @@ use super::outgoing::Outgoing;
 use crate::address::Address;
 use crate::behaviour::{Behaviour, Context, Shown};
 use crate::letter::Letter;
+use crate::lobby::Murmur;
 use crate::port::RowKey;
 use crate::registry::{Follower, Watching};
 use crate::tenant::Tenant;
@@ -195,6 +196,13 @@ impl<B: Behaviour> Core<B> {
                 self.withhold(Effect::Show(reply, view), out);
             }
             Input::Watched { watcher, cursor } => self.note_watched(watcher, cursor),
+            Input::Murmur { from, kind, d } => {
+                let to = self.state.hears(&from, kind);
+                if !to.is_empty() {
+                    let murmur = Arc::new(Murmur { source: self.setting.address.clone(), kind, d });
+                    out.push(Effect::Murmur { to, murmur });
+                }
+            }
             Input::Retire { pressure } => self.retire(now, pressure, out),
             Input::Start
             | Input::Loaded(_)

@@ -13,7 +13,7 @@ use conversa_engine::time::Time;
 use crate::address::Address;
 use crate::behaviour::Shown;
 use crate::letter::{Letter, LetterId, Payload};
-use crate::lobby::Socket;
+use crate::lobby::{Murmur, Socket};
 use crate::port::{Append, AppendError, Entry, Row, RowKey, StoreError};
 
 /// A core: takes one input, gives the effects that follow, in order.
@@ -71,6 +71,15 @@ pub enum Input {
         /// Up to where.
         cursor: u64,
     },
+    /// Something fleeting that a person wants to show to the others.
+    Murmur {
+        /// Who.
+        from: PersonId,
+        /// Its kind.
+        kind: &'static str,
+        /// What.
+        d: serde_json::Value,
+    },
     /// Somebody wants to look at the state.
     View(Reply<View>),
     /// Stop when nothing is undone; with `pressure` even when a wake row must stay.
@@ -102,6 +111,13 @@ pub enum Effect {
     Answer(Asker, Answer),
     /// Show an event to a person's sockets.
     Push(Push),
+    /// Show something fleeting to people.
+    Murmur {
+        /// To whom.
+        to: Vec<PersonId>,
+        /// What.
+        murmur: Arc<Murmur>,
+    },
     /// Give events to a watcher.
     Feed {
         /// The slot.

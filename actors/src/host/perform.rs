@@ -71,6 +71,11 @@ impl Host {
                 self.meters.pushes.add();
                 self.lobby.push(&push);
             }
+            Effect::Murmur { to, murmur } => {
+                for person in to {
+                    self.lobby.murmur(&address.tenant, &person, &murmur);
+                }
+            }
             Effect::Timer(at) => self.alarm.set(address, at, Bell::Tick),
             // Whoever wanted to look may have gone.
             Effect::Show(reply, view) => drop(reply.send(view)),

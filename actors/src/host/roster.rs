@@ -121,7 +121,10 @@ impl Default for Roster {
 
 /// True for what counts against the bound of a mailbox: what others cause without having been asked to.
 fn bounded(input: &Input) -> bool {
-    matches!(input, Input::Letter(_) | Input::Request(_) | Input::Heard(_) | Input::View(_))
+    matches!(
+        input,
+        Input::Letter(_) | Input::Request(_) | Input::Heard(_) | Input::View(_) | Input::Murmur { .. }
+    )
 }
 
 impl Roster {

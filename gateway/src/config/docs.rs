@@ -13,6 +13,10 @@ const DOCS: &[(&str, &str)] = &[
     ("node.development", "Hands out tokens to anybody on this machine. Loopback only; never in production."),
     ("node.origins", "Web pages that may connect, as https://shop.example. The node's own pages always may."),
     (
+        "node.drain_ms",
+        "How long clients have to finish and leave when the node stops; they are asked to leave at different moments of it.",
+    ),
+    (
         "limits",
         "What one socket may do. Beyond a limit a request is refused with what to do; nothing accepted is dropped.",
     ),

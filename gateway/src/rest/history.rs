@@ -82,6 +82,8 @@ pub(crate) async fn page(
                 let message = wire::message(conversation, cv, *o, said);
                 messages.push(amended(edge, address, changes, message).await?);
             }
+            // Its words are in nobody's sight any more.
+            Event::Edited { seq, .. } if recalled(changes, *seq) => {}
             other => {
                 if let Some((k, d)) = wire::shown(cv, other) {
                     others.push(json!({ "k": k, "cv": cv, "ep": 1, "o": o, "ts": other.at(), "d": d }));
@@ -108,7 +110,7 @@ async fn amended(
         })
         .collect();
     let Some(by) = changes["changed"][&key]["by"].as_u64() else { return Ok(json!(message)) };
-    if changes["changed"][&key]["recalled"] == true {
+    if recalled(changes, message.o) {
         let gone = Content::System {
             event: "message.recalled".into(),
             params: Vec::new(),
@@ -124,6 +126,10 @@ async fn amended(
         }
         Some(_) | None => Ok(json!(message)),
     }
+}
+
+fn recalled(changes: &Value, seq: u64) -> bool {
+    changes["changed"][seq.to_string()]["recalled"] == true
 }
 
 /// The event at one offset of a conversation's log.
@@ -163,14 +169,14 @@ pub(crate) async fn transcript(
     Path(cv): Cv,
 ) -> Result<Response, Problem> {
     let address = conversation_address(&principal, &cv)?;
-    visible(&edge, &principal, &address).await?;
+    let view = visible(&edge, &principal, &address).await?;
     let mut text = String::new();
     let (mut after, mut count) = (0, 0);
     loop {
         let (events, next) = read(&edge, &principal, &address, after, PAGE_MAX).await?;
         count += events.len();
         for (o, event) in &events {
-            line(&mut text, &cv, *o, event);
+            line(&mut text, &cv, &view["changes"], *o, event);
         }
         match next {
             Some(next) if count < TRANSCRIPT_EVENTS_MAX => after = next,
@@ -184,9 +190,17 @@ pub(crate) async fn transcript(
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
-fn line(text: &mut String, cv: &str, o: u64, event: &Event) {
+fn line(text: &mut String, cv: &str, changes: &Value, o: u64, event: &Event) {
     let at = event.at().ms();
     let written = match event {
+        Event::Said(said) if recalled(changes, o) => {
+            writeln!(text, "{o}\t{at}\t{}: (recalled)", said.author.name)
+        }
+        Event::Edited { seq, .. } if recalled(changes, *seq) => Ok(()),
+        Event::Edited { seq, content, by, .. } => {
+            let words = content.plain().replace('\n', "\n    ");
+            writeln!(text, "{o}\t{at}\t{} (instead of {seq}): {words}", by.name)
+        }
         Event::Said(said) => {
             let words = said.content.plain().replace('\n', "\n    ");
             writeln!(text, "{o}\t{at}\t{}: {words}", said.author.name)

@@ -1,11 +1,13 @@
 //! Reading from the journal what a socket has not been shown: after a resume, a lost push or a slow spell. At the client's pace:
 //! one page at a time, each written before the next is read.
 
+use std::sync::Arc;
+
 use conversa_actors::address::Address;
 use conversa_actors::cell::envelope::{Envelope, unseal};
 use conversa_engine::conversation::Event;
 
-use super::{Goodbye, Talk, goodbye};
+use super::{Goodbye, Talk, goodbye, taken};
 use crate::wire::Bye;
 
 /// Events of one page.
@@ -14,18 +16,21 @@ const PAGE: usize = 64;
 impl Talk {
     /// Reads one page of `source`; comes again until the conversation is live.
     pub(super) async fn catch_up(&mut self, source: &Address) -> Result<(), Goodbye> {
-        let Some(after) = self.socket.behind(source) else { return Ok(()) };
+        let stream = Arc::clone(&self.stream);
+        let Some(after) = stream.socket.behind(source) else { return self.caught_up(source) };
         let entries = self.edge.host.journal().read(source, after, PAGE).await;
         let entries = entries.map_err(|error| goodbye(Bye::Internal, error.to_string()))?;
+        // Nobody else has sent meanwhile, or the client has come back through another socket, whose task reads this page itself.
+        let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
         let mut shown = after;
         for entry in &entries {
             let envelope: Envelope<Event> = unseal(&entry.body).map_err(|_| {
                 goodbye(Bye::Internal, format!("a stored event of {} cannot be read", source.key))
             })?;
-            let held = self.socket.held(source, entry.seq);
+            let held = stream.socket.held(source, entry.seq);
             // Only a message is shown by its answer alone, as it is on a socket that is not behind.
             if held.is_none() || !matches!(envelope.body, Event::Said(_)) {
-                self.event(source, entry.seq, &envelope.body);
+                self.event(&mut sent, source, entry.seq, &envelope.body);
             }
             if let Some((request, accepted)) = held {
                 self.answered(request, source, Ok(accepted));
@@ -33,9 +38,15 @@ impl Talk {
             shown = entry.seq;
         }
         let end = entries.len() < PAGE;
-        if !self.socket.caught_up(source, shown, end) {
-            self.behind.push(source.clone());
+        if stream.socket.caught_up(source, shown, end) {
+            sent.behind.retain(|other| other != source);
         }
+        Ok(())
+    }
+
+    fn caught_up(&self, source: &Address) -> Result<(), Goodbye> {
+        let mut sent = self.stream.lock(&self.hold).ok_or_else(taken)?;
+        sent.behind.retain(|other| other != source);
         Ok(())
     }
 }

@@ -18,18 +18,18 @@ use crate::wire::Head;
 
 #[derive(Deserialize)]
 struct Edit {
-    ms: String,
+    id: String,
     content: Content,
 }
 
 #[derive(Deserialize)]
 struct Recall {
-    ms: String,
+    id: String,
 }
 
 #[derive(Deserialize)]
 struct React {
-    ms: String,
+    id: String,
     emoji: String,
     #[serde(default = "yes")]
     on: bool,
@@ -46,17 +46,17 @@ struct Read {
 
 impl Talk {
     pub(super) fn edit(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Edit { ms, content } = self.params(bytes)?;
+        let Edit { id: ms, content } = self.params(bytes)?;
         self.change(head, id, &ms, Change::Edit(content))
     }
 
     pub(super) fn recall(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Recall { ms } = self.params(bytes)?;
+        let Recall { id: ms } = self.params(bytes)?;
         self.change(head, id, &ms, Change::Recall)
     }
 
     pub(super) fn react(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let React { ms, emoji, on } = self.params(bytes)?;
+        let React { id: ms, emoji, on } = self.params(bytes)?;
         self.change(head, id, &ms, Change::React { emoji, on })
     }
 

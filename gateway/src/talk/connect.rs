@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
@@ -9,22 +10,34 @@ use conversa_actors::behaviours::{Agent, Conversation, Session};
 use conversa_actors::lobby::Socket;
 use conversa_engine::ids::ConversationId;
 use conversa_engine::refusal::Refusal;
+use conversa_engine::time::Time;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::pace::Bucket;
-use super::{Goodbye, PING, PONG, Talk, WINDOW, goodbye};
+use super::pace::{Bucket, Strikes};
+use super::{Goodbye, PING, PONG, Talk, WINDOW, Wishes, goodbye, taken};
 use crate::auth::{Principal, Role};
 use crate::server::Edge;
 use crate::socket::Transport;
-use crate::wire::{self, Bye, Ev, encode};
+use crate::stream::{Hold, Stream, retain};
+use crate::wire::{self, Bye};
 
 const FIRST_FRAME_BYTES_MAX: usize = 16 * 1024;
-const FIRST_FRAME: std::time::Duration = std::time::Duration::from_secs(10);
+const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// A client further behind than this reads by `history.page`.
 const RECOVER_MAX: u64 = 300;
 const POSITIONS_MAX: usize = 256;
+/// Kinds that a client may name in `interest`.
+const INTEREST_MAX: usize = 64;
+/// A client may ask for a ping after a silence between these.
+const PING_MIN: Duration = Duration::from_secs(15);
+const PING_MAX: Duration = Duration::from_secs(240);
+const TYPING_PER_S: u32 = 1;
+const TYPING_BURST: u32 = 4;
+/// What this server can beside the core of the protocol.
+const FEATURES: &[&str] =
+    &["resume.full", "receipts", "edit", "recall", "react", "typing", "batch", "interest"];
 
 #[derive(Debug, Deserialize)]
 struct Connect {
@@ -32,11 +45,24 @@ struct Connect {
     role: Role,
     device: String,
     #[serde(default)]
+    caps: Vec<String>,
+    #[serde(default)]
+    interest: Vec<String>,
+    #[serde(default)]
+    hb_ms: Option<u64>,
+    #[serde(default)]
     resume: Option<Resume>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Resume {
+    /// The stream that the client had, what proves that it is its own, and the last event that it has of it.
+    #[serde(default)]
+    session: Option<String>,
+    #[serde(default)]
+    resume_token: Option<String>,
+    #[serde(default)]
+    s: u64,
     /// Conversation -> [epoch, offset].
     #[serde(default)]
     pos: HashMap<String, (u64, u64)>,
@@ -47,9 +73,8 @@ pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut Transport) -> Resu
     let encoding = transport.encoding();
     let late = Instant::now() + FIRST_FRAME;
     let bytes = match timeout_at(late, transport.receive()).await {
-        Ok(Some(Ok(bytes))) => bytes,
-        Ok(Some(Err((bye, reason)))) => return Err(goodbye(bye, reason)),
-        Ok(None) => return Err(goodbye(Bye::Normal, "the client has gone")),
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err((bye, reason))) => return Err(goodbye(bye, reason)),
         Err(_) => return Err(goodbye(Bye::ConnectTimeout, "connect did not come within 10 s")),
     };
     if bytes.len() > FIRST_FRAME_BYTES_MAX {
@@ -65,55 +90,37 @@ pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut Transport) -> Resu
     if edge.draining() {
         return Err(goodbye(Bye::Drain, "the node is going down"));
     }
-    let principal = edge.check(&connect.token).map_err(|refusal| goodbye(Bye::AuthFailed, refusal.detail))?;
+    let (principal, until) =
+        edge.check(&connect.token).map_err(|refusal| goodbye(Bye::AuthFailed, refusal.detail))?;
     if principal.role != connect.role {
         return Err(goodbye(Bye::ForbiddenRole, "the token is of another role"));
     }
-    welcome(edge, transport, principal, connect).await
+    welcome(edge, transport, principal, until, connect).await
 }
 
 async fn welcome(
     edge: &Arc<Edge>,
     transport: &mut Transport,
     principal: Principal,
-    connect: Connect,
+    until: Time,
+    mut connect: Connect,
 ) -> Result<Talk, Goodbye> {
-    let device = connect.device;
-    if !(1..=48).contains(&device.len())
-        || !device.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-    {
-        return Err(goodbye(Bye::BadFrame, "device is 1 to 48 letters, digits, _ or -"));
-    }
-    let failed = |refusal: Refusal| goodbye(Bye::Internal, refusal.detail);
-    let resume = connect.resume.unwrap_or_default().pos;
-    if resume.len() > POSITIONS_MAX {
+    connect.check()?;
+    let resume = connect.resume.take().unwrap_or_default();
+    if resume.pos.len() > POSITIONS_MAX {
         return Err(goodbye(Bye::BadFrame, format!("resume.pos has at most {POSITIONS_MAX} conversations")));
     }
+    if let Some(talk) = go_on(edge, transport, &principal, until, &connect, &resume).await? {
+        return Ok(talk);
+    }
+    let resume = resume.pos;
+    let failed = |refusal: Refusal| goodbye(Bye::Internal, refusal.detail);
     let open = open_conversations(edge, &principal, &resume).await.map_err(failed)?;
-    let limits = &edge.limits;
-    let (per_s, burst) = limits.rate(principal.role);
-    let socket = Socket::new(
-        edge.next_socket(),
-        principal.tenant.clone(),
-        principal.id.clone(),
-        device,
-        limits.queue_bytes(principal.role),
-    );
-    let mut talk = Talk {
-        edge: Arc::clone(edge),
-        socket,
-        encoding: transport.encoding(),
-        s: 0,
-        acked: 0,
-        pending: Vec::new(),
-        behind: Vec::new(),
-        bucket: Bucket::new(per_s, burst),
-        heard: Instant::now(),
-        pinged: None,
-        renewed: Instant::now(),
-        frames: Vec::new(),
-        principal,
-    };
+    let bytes_max = edge.limits.queue_bytes(principal.role);
+    let (tenant, person) = (principal.tenant.clone(), principal.id.clone());
+    let socket = Socket::new(edge.next_socket(), tenant, person, connect.device.clone(), bytes_max);
+    let (stream, hold) = Stream::new(principal, socket, bytes_max);
+    let mut talk = Talk::new(edge, stream, hold, transport, &connect, until);
     let mut stale = Vec::new();
     let mut follow = Vec::new();
     for (address, view) in &open {
@@ -126,19 +133,74 @@ async fn welcome(
             follow.push((address, at));
         }
     }
-    talk.push_welcome(!resume.is_empty(), &stale);
-    talk.push_snapshot(open.iter().map(|(_, view)| view.clone()).collect()).await;
-    let mut frames = std::mem::take(&mut talk.frames);
-    transport.send(&mut frames).await.map_err(|bye| goodbye(bye, "the client takes nothing"))?;
+    talk.push_welcome(if resume.is_empty() { "none" } else { "positions" }, 1, &stale);
+    talk.push_snapshot(open.iter().map(|(_, view)| view.clone()).collect()).await?;
+    talk.greet(transport).await?;
     for (address, at) in follow {
-        talk.socket.follow(address, at);
+        talk.stream.socket.follow(address, at);
     }
-    edge.host.lobby().attach(&talk.socket);
+    edge.streams.add(&talk.stream);
+    edge.host.lobby().attach(&talk.stream.socket);
     // What was opened or offered between the snapshot and the attachment.
     for (address, _) in open_conversations(edge, &talk.principal, &HashMap::new()).await.map_err(failed)? {
-        talk.socket.follow(&address, 0);
+        talk.stream.socket.follow(&address, 0);
     }
     Ok(talk)
+}
+
+/// Goes on with the stream that the client had, when this node still has it with all that the client misses.
+async fn go_on(
+    edge: &Arc<Edge>,
+    transport: &mut Transport,
+    principal: &Principal,
+    until: Time,
+    connect: &Connect,
+    resume: &Resume,
+) -> Result<Option<Talk>, Goodbye> {
+    let (Some(session), Some(token)) = (&resume.session, &resume.resume_token) else { return Ok(None) };
+    let Some((stream, hold, missed)) =
+        edge.streams.take(session, token, resume.s, principal, &connect.device)
+    else {
+        return Ok(None);
+    };
+    if !edge.host.lobby().unpark(&stream.socket) {
+        edge.streams.remove(&stream);
+        return Ok(None);
+    }
+    edge.metrics.resumed.inc();
+    let mut talk = Talk::new(edge, stream, hold, transport, connect, until);
+    talk.push_welcome("full", resume.s + 1, &[]);
+    talk.frames.extend(missed);
+    if let Err((bye, reason)) = talk.greet(transport).await {
+        // The line broke again at once: the stream waits for the next attempt.
+        talk.leave(bye);
+        return Err((bye, reason));
+    }
+    Ok(Some(talk))
+}
+
+impl Connect {
+    fn check(&self) -> Result<(), Goodbye> {
+        let device = &self.device;
+        if !(1..=48).contains(&device.len())
+            || !device.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        {
+            return Err(goodbye(Bye::BadFrame, "device is 1 to 48 letters, digits, _ or -"));
+        }
+        if self.interest.len() > INTEREST_MAX || self.interest.iter().any(|wish| wish.len() > 64) {
+            return Err(goodbye(
+                Bye::BadFrame,
+                format!("interest has at most {INTEREST_MAX} kinds of at most 64 bytes"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn wishes(&self) -> Wishes {
+        let ping = self.hb_ms.map_or(PING, |ms| Duration::from_millis(ms).clamp(PING_MIN, PING_MAX));
+        let batch = self.caps.iter().any(|cap| cap == "batch");
+        Wishes { batch, interest: self.interest.clone(), ping }
+    }
 }
 
 /// The conversations that the client is in, with their views: the visitor's live ones, or those that hold a place of the agent,
@@ -182,32 +244,73 @@ async fn open_conversations(
 }
 
 impl Talk {
-    fn push_welcome(&mut self, resumed: bool, stale: &[String]) {
+    fn new(
+        edge: &Arc<Edge>,
+        stream: Arc<Stream>,
+        hold: Hold,
+        transport: &Transport,
+        connect: &Connect,
+        until: Time,
+    ) -> Self {
+        let principal = stream.principal.clone();
+        let (per_s, burst) = edge.limits.rate(principal.role);
+        let now = Instant::now();
+        let mut talk = Self {
+            edge: Arc::clone(edge),
+            stream,
+            hold,
+            encoding: transport.encoding(),
+            wishes: connect.wishes(),
+            pending: Vec::new(),
+            bucket: Bucket::new(per_s, burst),
+            typing: Bucket::new(TYPING_PER_S, TYPING_BURST),
+            strikes: Strikes::default(),
+            heard: now,
+            pinged: None,
+            renewed: now,
+            tell_at: None,
+            expires: now,
+            expiring: false,
+            leave_by: None,
+            frames: Vec::new(),
+            principal,
+        };
+        talk.lives_until(until);
+        talk
+    }
+
+    /// Writes the first frames.
+    async fn greet(&mut self, transport: &mut Transport) -> Result<(), Goodbye> {
+        transport.send(&mut self.frames).await.map_err(|bye| goodbye(bye, "the client takes nothing"))
+    }
+
+    fn push_welcome(&mut self, resumed: &str, from_s: u64, stale: &[String]) {
         let (role, limits) = (self.principal.role, &self.edge.limits);
         let (per_s, burst) = limits.rate(role);
         let welcome = json!({
             "t": "welcome",
             "ts": self.edge.host.now().ms(),
             "d": {
-                "session": format!("se_{:x}", self.socket.id()),
-                "resumed": if resumed { "positions" } else { "none" },
+                "session": self.stream.id,
+                "resume_token": self.hold.token,
+                "resumed": resumed,
                 "stale": stale,
-                "from_s": 1,
+                "from_s": from_s,
                 "principal": { "role": role, "id": self.principal.id, "name": self.principal.name, "tenant": self.principal.tenant },
-                "hb": { "interval_ms": PING.as_millis(), "timeout_ms": PONG.as_millis() },
+                "hb": { "interval_ms": self.wishes.ping.as_millis(), "timeout_ms": PONG.as_millis() },
                 "limits": {
                     "frame": limits.frame_bytes(role), "inflight": self.inflight_max(), "window": WINDOW,
                     "rate": { "per_s": per_s, "burst": burst },
                 },
                 "server": { "version": env!("CARGO_PKG_VERSION"), "node": self.edge.node },
-                "features": [],
-                "retain_s": 0,
+                "features": FEATURES,
+                "retain_s": retain(role).as_secs(),
             },
         });
-        self.frames.push(encode(self.encoding, &welcome));
+        self.say(&welcome);
     }
 
-    async fn push_snapshot(&mut self, conversations: Vec<Value>) {
+    async fn push_snapshot(&mut self, conversations: Vec<Value>) -> Result<(), Goodbye> {
         let mut d = json!({ "conversations": conversations });
         if self.principal.role == Role::Agent
             && let Ok(presence) = self.edge.host.view_json(&self.agent()).await
@@ -227,11 +330,9 @@ impl Talk {
                 json!({ "state": presence["state"], "capacity": capacity, "places": presence["places"] });
             map.insert("presence".into(), presence);
         }
-        self.s += 1;
-        let ts = self.edge.host.now().ms();
-        self.frames.push(encode(
-            self.encoding,
-            &Ev { t: "ev", s: self.s, k: "snapshot", cv: None, ep: None, o: None, ts, d },
-        ));
+        let stream = Arc::clone(&self.stream);
+        let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
+        self.own_event(&mut sent, "snapshot", d);
+        Ok(())
     }
 }

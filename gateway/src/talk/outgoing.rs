@@ -1,15 +1,22 @@
 //! What goes to the client: events and answers, in the order of the socket's queue.
 
+use std::sync::Arc;
+
+use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::cell::machine::{Accepted, Answer};
-use conversa_actors::lobby::Out;
+use conversa_actors::lobby::{Murmur, Out};
+use conversa_cluster::clock::random;
 use conversa_engine::conversation::Event;
 use conversa_engine::ids::ConversationId;
 use conversa_engine::refusal::{Code, Refusal};
 use serde_json::{Value, json};
 
-use super::{Goodbye, TOGETHER_MAX, Talk, goodbye};
+use tokio::time::Instant;
+
+use super::{Goodbye, TOGETHER_MAX, Talk, goodbye, taken, window_full};
 use crate::auth::Role;
+use crate::stream;
 use crate::wire::{self, Bye, Ev, Res, Sent, encode};
 
 /// The log's epoch: it changes only if a log's identity ever does.
@@ -18,50 +25,99 @@ const EPOCH: u64 = 1;
 impl Talk {
     /// Encodes what waits, as much as is written together; true when there is more.
     pub(super) fn collect(&mut self) -> Result<bool, Goodbye> {
+        let stream = Arc::clone(&self.stream);
+        // Held over taking and numbering: what is taken from the queue is kept for the client, whoever sends it.
+        let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
         while self.frames.len() < TOGETHER_MAX {
-            if self.window_full() {
+            if window_full(&sent) {
                 return Ok(false);
             }
-            match self.socket.next() {
+            match stream.socket.next() {
                 None => return Ok(false),
                 Some(Out::Event { source, seq, event }) => {
                     if let Some(event) = event.downcast_ref::<Event>() {
-                        self.event(&source, seq, event);
+                        self.event(&mut sent, &source, seq, event);
                     }
                 }
                 Some(Out::Answer { request, source, answer }) => self.answered(request, &source, answer),
                 Some(Out::Reply { request, answer }) => self.replied(request, answer),
-                Some(Out::Behind(source)) => self.behind.push(source),
+                Some(Out::Behind { source, slow }) => self.fell_behind(&mut sent, source, slow),
+                Some(Out::Murmur(murmur)) => self.murmured(&murmur),
                 Some(Out::Replaced) => {
                     return Err(goodbye(Bye::Replaced, "another socket of this device has connected"));
                 }
-                Some(Out::Drain) => return Err(goodbye(Bye::Drain, "the node is going down: connect again")),
+                Some(Out::Drain) => self.go_away(),
             }
         }
         Ok(true)
     }
 
-    /// One event of a conversation, unless this client may not see it.
-    pub(super) fn event(&mut self, source: &Address, o: u64, event: &Event) {
+    fn fell_behind(&mut self, sent: &mut stream::Sent, source: Address, slow: bool) {
+        if slow {
+            self.edge.metrics.lags.inc();
+            let lag = json!({ "t": "lag", "cv": &*source.key, "d": { "mode": "catchup", "behind": self.stream.socket.missing(&source) } });
+            self.say(&lag);
+        }
+        sent.behind.push(source);
+    }
+
+    fn murmured(&mut self, murmur: &Murmur) {
+        if self.wishes.wants(murmur.kind) {
+            self.say(&json!({ "t": "eph", "k": murmur.kind, "cv": &*murmur.source.key, "d": murmur.d }));
+        }
+    }
+
+    /// The node is going down: the client is asked to connect again at a time of its own, so that not all come at once.
+    fn go_away(&mut self) {
+        let leave_by = self.edge.drain();
+        let spread_ms = u64::try_from(leave_by.as_millis() / 2).unwrap_or(u64::MAX).max(1);
+        let after_ms = u64::from_le_bytes(random()) % spread_ms;
+        self.leave_by = Some(Instant::now() + leave_by);
+        let d = json!({ "reason": "drain", "after_ms": after_ms, "deadline_ms": leave_by.as_millis() });
+        self.say(&json!({ "t": "goaway", "d": d }));
+    }
+
+    /// One event of a conversation, unless this client may not see it or does not want it.
+    pub(super) fn event(&mut self, sent: &mut stream::Sent, source: &Address, o: u64, event: &Event) {
         if self.principal.role == Role::Visitor && !event.public() {
             return;
         }
         let (cv, ts) = (&*source.key, event.at().ms());
-        let s = self.s + 1;
-        let frame = if let Event::Said(said) = event {
+        let s = sent.s + 1;
+        let (frame, message) = if let Event::Said(said) = event {
             let Ok(conversation) = cv.parse::<ConversationId>() else { return };
+            let k = "message.created";
+            if !self.wishes.wants(k) {
+                return;
+            }
             let d = Created { message: wire::message(conversation, cv, o, said) };
-            encode(
-                self.encoding,
-                &Ev { t: "ev", s, k: "message.created", cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d },
-            )
+            let ev = Ev { t: "ev", s, k, cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d };
+            (encode(self.encoding, &ev), Some((source.clone(), o)))
         } else {
-            let Some((k, d)) = wire::shown(cv, event) else { return };
-            encode(self.encoding, &Ev { t: "ev", s, k, cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d })
+            let Some((k, d)) = wire::shown(cv, event).filter(|(k, _)| self.wishes.wants(k)) else { return };
+            let ev = Ev { t: "ev", s, k, cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d };
+            (encode(self.encoding, &ev), None)
         };
-        self.s = s;
+        self.count(sent, frame, message);
+    }
+
+    /// An event that is of no conversation.
+    pub(super) fn own_event(&mut self, sent: &mut stream::Sent, k: &'static str, d: Value) {
+        let ts = self.edge.host.now().ms();
+        let ev = Ev { t: "ev", s: sent.s + 1, k, cv: None, ep: None, o: None, ts, d };
+        self.count(sent, encode(self.encoding, &ev), None);
+    }
+
+    fn count(&mut self, sent: &mut stream::Sent, frame: Vec<u8>, message: Option<(Address, u64)>) {
+        let frame = Bytes::from(frame);
+        sent.s += 1;
+        sent.keep(&self.stream, &frame, message);
         self.edge.metrics.events_sent.inc();
         self.frames.push(frame);
+    }
+
+    pub(super) fn refuse(&mut self, request: u64, refusal: &Refusal) {
+        self.frames.push(wire::refused(self.encoding, request, refusal).into());
     }
 
     /// The answer of an actor.
@@ -80,7 +136,7 @@ impl Talk {
             }
             Err(refusal) => wire::refused(self.encoding, request, &refusal),
         };
-        self.frames.push(frame);
+        self.frames.push(frame.into());
     }
 
     fn done(&self, id: u64, source: &Address, sends: bool, accepted: Accepted, dup: bool) -> Vec<u8> {
@@ -104,10 +160,11 @@ impl Talk {
     fn replied(&mut self, request: u64, answer: Result<Value, Refusal>) {
         let Some(place) = self.pending.iter().position(|pending| pending.id == request) else { return };
         self.pending.remove(place);
-        self.frames.push(match answer {
+        let frame = match answer {
             Ok(d) => encode(self.encoding, &Res { t: "res", id: request, d }),
             Err(refusal) => wire::refused(self.encoding, request, &refusal),
-        });
+        };
+        self.frames.push(frame.into());
     }
 }
 

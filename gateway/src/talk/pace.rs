@@ -42,6 +42,30 @@ impl Bucket {
     }
 }
 
+/// Bursts within [`STRIKES`] that end a socket.
+const STRIKES_MAX: usize = 3;
+const STRIKES: Duration = Duration::from_secs(60);
+
+/// Counts how often somebody ran into the limit. A run of refusals is one strike: it ends with the first request that passes.
+#[derive(Debug, Default)]
+pub(crate) struct Strikes {
+    at: Vec<Instant>,
+    refusing: bool,
+}
+
+impl Strikes {
+    /// Notes a request that was refused or passed; true when it is one burst too many.
+    pub(crate) fn note(&mut self, now: Instant, refused: bool) -> bool {
+        let begins = refused && !self.refusing;
+        self.refusing = refused;
+        if begins {
+            self.at.retain(|at| now.saturating_duration_since(*at) < STRIKES);
+            self.at.push(now);
+        }
+        begins && self.at.len() > STRIKES_MAX
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +78,19 @@ mod tests {
         assert_eq!(bucket.take(start), Err(200));
         assert_eq!(bucket.take(start + Duration::from_millis(200)), Ok(()));
         assert!(bucket.take(start + Duration::from_millis(201)).is_err());
+    }
+
+    #[test]
+    fn three_bursts_in_a_minute_are_borne_and_the_fourth_is_not() {
+        let (mut strikes, start) = (Strikes::default(), Instant::now());
+        let at = |second| start + Duration::from_secs(second);
+        for burst in 0..3 {
+            assert!(!strikes.note(at(burst * 10), true));
+            assert!(!strikes.note(at(burst * 10 + 1), true), "the same burst");
+            assert!(!strikes.note(at(burst * 10 + 2), false));
+        }
+        assert!(!strikes.note(at(61), true), "the first is forgiven");
+        assert!(!strikes.note(at(62), false));
+        assert!(strikes.note(at(63), true));
     }
 }

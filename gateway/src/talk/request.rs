@@ -63,6 +63,11 @@ struct TheOffer {
 }
 
 #[derive(Deserialize)]
+struct Refresh {
+    token: String,
+}
+
+#[derive(Deserialize)]
 struct SetPresence {
     state: Presence,
     #[serde(default)]
@@ -83,10 +88,18 @@ impl Talk {
         self.edge.metrics.requests.inc();
         let sends = head.m.as_deref() == Some("message.send");
         self.pending.push(Pending { id, until: Instant::now() + DEADLINE, sends });
-        if let Err(refusal) = self.dispatch(head, bytes, id) {
+        let refused = self.dispatch(head, bytes, id);
+        let limited = matches!(&refused, Err(refusal) if refusal.code == Code::RateLimited);
+        if let Err(refusal) = refused {
             self.pending.retain(|pending| pending.id != id);
             self.edge.metrics.refused(refusal.code);
-            self.frames.push(wire::refused(self.encoding, id, &refusal));
+            self.refuse(id, &refusal);
+        }
+        if self.strikes.note(Instant::now(), limited) {
+            return Err(goodbye(
+                Bye::RateLimited,
+                "too many bursts in a minute: keep to limits.rate of the welcome",
+            ));
         }
         Ok(())
     }
@@ -125,6 +138,7 @@ impl Talk {
             ("message.react", Role::Visitor | Role::Agent) => self.react(head, bytes, id),
             ("receipt.read", Role::Visitor | Role::Agent) => self.read_upto(head, bytes, id),
             ("history.page", _) => self.history(head, bytes, id),
+            ("auth.refresh", _) => self.refresh(bytes, id),
             (
                 method @ ("message.send" | "conversation.open" | "human.request" | "conversation.close"
                 | "offer.accept" | "offer.decline" | "presence.set" | "message.edit"
@@ -154,7 +168,7 @@ impl Talk {
     /// Asks the conversation that the request names.
     pub(super) fn command(&self, head: &Head<'_>, id: u64, command: Command) -> Result<(), Refusal> {
         let address = self.conversation(head)?;
-        self.edge.host.request(&address, Payload::of(command), &self.socket, id);
+        self.edge.host.request(&address, Payload::of(command), &self.stream.socket, id);
         Ok(())
     }
 
@@ -220,6 +234,20 @@ impl Talk {
         Ok(())
     }
 
+    /// A new token of the same person: the socket lives as long as it does.
+    fn refresh(&mut self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Refresh { token } = self.params(bytes)?;
+        let (principal, until) = self.edge.check(&token)?;
+        if (&principal.tenant, &principal.id, principal.role)
+            != (&self.principal.tenant, &self.principal.id, self.principal.role)
+        {
+            return Err(Refusal::new(Code::Forbidden, "the token is of somebody else: connect anew with it"));
+        }
+        self.lives_until(until);
+        self.stream.socket.reply(id, Ok(json!({ "expires_ts": until })));
+        Ok(())
+    }
+
     fn history(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let page: history::Page = self.params(bytes)?;
         let address = self.conversation(head)?;
@@ -234,7 +262,8 @@ impl Talk {
     where
         F: Future<Output = Result<Value, Refusal>> + std::marker::Send + 'static,
     {
-        let (work, socket) = (work(Arc::clone(&self.edge), self.principal.clone()), Arc::clone(&self.socket));
+        let (work, socket) =
+            (work(Arc::clone(&self.edge), self.principal.clone()), Arc::clone(&self.stream.socket));
         tokio::spawn(async move { socket.reply(id, work.await) });
     }
 }

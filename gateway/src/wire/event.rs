@@ -72,23 +72,19 @@ pub fn message<'a>(conversation: ConversationId, cv: &'a str, o: u64, said: &'a 
 pub fn shown(cv: &str, event: &Event) -> Option<(&'static str, Value)> {
     let ms = |seq: u64| cv.parse().ok().map(|conversation: ConversationId| conversation.message(seq));
     Some(match event {
-        Event::Edited { seq, content, by, at, .. } => (
-            "message.edited",
-            json!({ "ms": ms(*seq), "of": seq, "content": content, "by": by, "edited_ts": at }),
-        ),
-        Event::Recalled { seq, by, .. } => {
-            ("message.recalled", json!({ "ms": ms(*seq), "of": seq, "by": by }))
+        Event::Edited { seq, content, by, at, .. } => {
+            ("message.edited", json!({ "id": ms(*seq), "content": content, "by": by.id, "edited_ts": at }))
         }
+        Event::Recalled { seq, by, .. } => ("message.recalled", json!({ "id": ms(*seq), "by": by.id })),
         Event::Reacted { seq, by, emoji, on, .. } => {
-            ("message.reacted", json!({ "ms": ms(*seq), "of": seq, "by": by, "emoji": emoji, "on": on }))
+            ("message.reacted", json!({ "id": ms(*seq), "by": by.id, "emoji": emoji, "on": on }))
         }
         Event::Marked { by, reach, upto, .. } => {
-            ("receipt", json!({ "state": reach, "upto": upto, "by": by }))
+            ("receipt", json!({ "state": reach, "upto": upto, "by": by.id }))
         }
-        Event::Failed { seq, why, last, .. } => (
-            "receipt",
-            json!({ "state": "failed", "ms": ms(*seq), "of": seq, "err": { "msg": why }, "final": last }),
-        ),
+        Event::Failed { seq, why, last, .. } => {
+            ("receipt", json!({ "state": "failed", "ms": ms(*seq), "err": why, "final": last }))
+        }
         Event::Said(_)
         | Event::Forwarded(_)
         | Event::OfferRejected { .. }

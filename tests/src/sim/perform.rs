@@ -71,6 +71,11 @@ impl World {
                 }
             }
             Effect::Answer(asker, answer) => asker.answer(answer),
+            Effect::Murmur { to, murmur } => {
+                for person in to {
+                    self.node.lobby.murmur(&address.tenant, &person, &murmur);
+                }
+            }
             Effect::Push(push) => {
                 self.tell(|| {
                     format!(

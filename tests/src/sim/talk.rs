@@ -93,8 +93,8 @@ impl World {
                     }
                 }
                 Out::Answer { request, answer, .. } => self.answered(place, request, answer),
-                Out::Behind(source) => talk.behind.push(source),
-                Out::Reply { .. } => {}
+                Out::Behind { source, .. } => talk.behind.push(source),
+                Out::Reply { .. } | Out::Murmur(_) => {}
                 Out::Replaced | Out::Drain => return self.close_talk(place),
             }
         }

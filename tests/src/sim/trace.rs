@@ -62,6 +62,7 @@ fn sketch(input: &Input) -> (&'static str, u64, u64) {
         Input::RowGot { row, .. } => ("row got", u64::from(row.is_ok()), 0),
         Input::Watched { cursor, .. } => ("watched", *cursor, 0),
         Input::View(_) => ("view", 0, 0),
+        Input::Murmur { .. } => ("murmur", 0, 0),
         Input::Retire { pressure } => ("retire", u64::from(*pressure), 0),
     }
 }

@@ -1,0 +1,246 @@
+//! A client's stream of events: what it was sent and has not acknowledged. It outlives its socket for a while, so that a client which
+//! comes back to the same node goes on with the next frame (`resumed: full`). What is kept is bounded; a client that needs more than
+//! that resumes by positions from the journal.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use conversa_actors::address::Address;
+use conversa_actors::lobby::Socket;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::auth::{Principal, Role};
+
+/// Streams that are kept without a socket; beyond it the one that lost its socket longest ago is forgotten.
+const PARKED_MAX: usize = 20_000;
+
+/// How long a stream is kept without a socket.
+pub(crate) fn retain(role: Role) -> Duration {
+    match role {
+        Role::Visitor => Duration::from_secs(120),
+        Role::Agent | Role::Supervisor => Duration::from_secs(300),
+    }
+}
+
+/// One client's stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) id: String,
+    pub(crate) principal: Principal,
+    pub(crate) socket: Arc<Socket>,
+    kept_bytes_max: usize,
+    sent: Mutex<Sent>,
+}
+
+/// What was sent, and who sends.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    /// The task that holds the stream; told when another takes it.
+    holder: u64,
+    evicted: Arc<Notify>,
+    /// Proves that a client may take the stream; another one each time.
+    token: String,
+    /// Number of the last event, and the last that the client acknowledged.
+    pub(crate) s: u64,
+    pub(crate) acked: u64,
+    /// Event frames from `first` on.
+    kept: VecDeque<Kept>,
+    first: u64,
+    bytes: usize,
+    /// Conversations to be read from the journal.
+    pub(crate) behind: Vec<Address>,
+    /// Offsets up to which the client has taken responsibility, not told to the conversations yet.
+    pub(crate) delivered: BTreeMap<Address, u64>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    frame: Bytes,
+    /// The message inside: its conversation and offset.
+    message: Option<(Address, u64)>,
+}
+
+/// The right to send on a stream, until another task takes it.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    number: u64,
+    pub(crate) evicted: Arc<Notify>,
+    /// The token with which the client takes the stream next time.
+    pub(crate) token: String,
+}
+
+impl Stream {
+    pub(crate) fn new(principal: Principal, socket: Arc<Socket>, kept_bytes_max: usize) -> (Arc<Self>, Hold) {
+        let hold = Hold { number: 1, evicted: Arc::default(), token: secret() };
+        let sent = Sent {
+            holder: hold.number,
+            evicted: Arc::clone(&hold.evicted),
+            token: hold.token.clone(),
+            s: 0,
+            acked: 0,
+            kept: VecDeque::new(),
+            first: 1,
+            bytes: 0,
+            behind: Vec::new(),
+            delivered: BTreeMap::new(),
+        };
+        let id = format!("se_{}", secret());
+        (Arc::new(Self { id, principal, socket, kept_bytes_max, sent: Mutex::new(sent) }), hold)
+    }
+
+    /// The stream's state, while `hold` is the one that sends; `None` once another task has taken the stream.
+    pub(crate) fn lock(&self, hold: &Hold) -> Option<MutexGuard<'_, Sent>> {
+        let sent = self.sent.lock();
+        (sent.holder == hold.number).then_some(sent)
+    }
+
+    /// Takes the stream for a client that has everything up to `s`, and gives the frames after it. `None`, and nothing has changed,
+    /// when the token is another one or some of those frames are not kept any more.
+    fn take(&self, token: &str, s: u64) -> Option<(Hold, Vec<Bytes>)> {
+        let mut sent = self.sent.lock();
+        if !same(&sent.token, token) || s + 1 < sent.first || s > sent.s {
+            return None;
+        }
+        sent.acknowledge(s);
+        let hold = Hold { number: sent.holder + 1, evicted: Arc::default(), token: secret() };
+        sent.holder = hold.number;
+        sent.token.clone_from(&hold.token);
+        std::mem::replace(&mut sent.evicted, Arc::clone(&hold.evicted)).notify_one();
+        Some((hold, sent.kept.iter().map(|kept| kept.frame.clone()).collect()))
+    }
+}
+
+impl Sent {
+    /// Keeps the frame of event `s`, until it is acknowledged or the bound is reached.
+    pub(crate) fn keep(&mut self, stream: &Stream, frame: &Bytes, message: Option<(Address, u64)>) {
+        self.bytes += frame.len();
+        self.kept.push_back(Kept { frame: frame.clone(), message });
+        while self.bytes > stream.kept_bytes_max {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) -> Option<Kept> {
+        let kept = self.kept.pop_front()?;
+        self.bytes -= kept.frame.len();
+        self.first += 1;
+        Some(kept)
+    }
+
+    /// The client has taken responsibility for everything up to `s`. True when a message was among it.
+    pub(crate) fn acknowledge(&mut self, s: u64) -> bool {
+        self.acked = self.acked.max(s.min(self.s));
+        let mut any = false;
+        while self.first <= self.acked {
+            let Some(kept) = self.forget() else { break };
+            if let Some((conversation, o)) = kept.message {
+                let upto = self.delivered.entry(conversation).or_default();
+                *upto = o.max(*upto);
+                any = true;
+            }
+        }
+        any
+    }
+}
+
+/// The streams of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Streams(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    all: HashMap<String, Arc<Stream>>,
+    /// Those without a socket, in the order in which they lost it, and when they are forgotten. Those that were taken again stay in
+    /// this list until their time, and are passed over by number.
+    parked: VecDeque<(Instant, String, u64)>,
+    /// How often a stream was parked: tells a present entry of the list from one of the past.
+    times: HashMap<String, u64>,
+    parks: u64,
+}
+
+impl Streams {
+    pub(crate) fn add(&self, stream: &Arc<Stream>) {
+        self.0.lock().all.insert(stream.id.clone(), Arc::clone(stream));
+    }
+
+    pub(crate) fn remove(&self, stream: &Stream) {
+        let mut table = self.0.lock();
+        table.all.remove(&stream.id);
+        table.times.remove(&stream.id);
+    }
+
+    /// The stream has lost its socket. Gives the streams whose bound or time has come: they are to leave the lobby.
+    pub(crate) fn park(&self, stream: &Stream, now: Instant) -> Vec<Arc<Stream>> {
+        let mut table = self.0.lock();
+        table.parks += 1;
+        let number = table.parks;
+        let until = now + retain(stream.principal.role);
+        table.times.insert(stream.id.clone(), number);
+        table.parked.push_back((until, stream.id.clone(), number));
+        let mut gone = Vec::new();
+        while table.times.len() > PARKED_MAX {
+            match table.parked.pop_front() {
+                Some((_, id, number)) => gone.extend(table.forget(&id, number)),
+                None => break,
+            }
+        }
+        gone
+    }
+
+    /// The streams whose time is over: they are to leave the lobby.
+    pub(crate) fn sweep(&self, now: Instant) -> Vec<Arc<Stream>> {
+        let mut table = self.0.lock();
+        let (over, kept): (VecDeque<_>, _) =
+            std::mem::take(&mut table.parked).into_iter().partition(|(until, ..)| *until <= now);
+        table.parked = kept;
+        over.into_iter().filter_map(|(_, id, number)| table.forget(&id, number)).collect()
+    }
+
+    /// Takes a stream for a client that comes back: whatever task still holds it is told to end.
+    pub(crate) fn take(
+        &self,
+        id: &str,
+        token: &str,
+        s: u64,
+        principal: &Principal,
+        device: &str,
+    ) -> Option<(Arc<Stream>, Hold, Vec<Bytes>)> {
+        let mut table = self.0.lock();
+        let stream = Arc::clone(table.all.get(id)?);
+        let same = stream.principal.tenant == principal.tenant
+            && stream.principal.id == principal.id
+            && stream.principal.role == principal.role
+            && stream.socket.device() == device;
+        let (hold, frames) = if same { stream.take(token, s)? } else { return None };
+        table.times.remove(id);
+        Some((stream, hold, frames))
+    }
+
+    /// Streams that are kept without a socket.
+    pub(crate) fn parked(&self) -> usize {
+        self.0.lock().times.len()
+    }
+}
+
+impl Table {
+    fn forget(&mut self, id: &str, number: u64) -> Option<Arc<Stream>> {
+        if self.times.get(id) != Some(&number) {
+            return None;
+        }
+        self.times.remove(id);
+        self.all.remove(id)
+    }
+}
+
+fn secret() -> String {
+    conversa_cluster::clock::random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Compares in a time that does not tell how much is right.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
