@@ -131,6 +131,7 @@ pub(crate) async fn transcript(
 fn line(text: &mut String, o: u64, event: &Event) {
     let at = event.at().ms();
     let written = match event {
+        Event::Said(said) if said.content.hidden() => Ok(()),
         Event::Said(said) => {
             let words = said.content.plain().replace('\n', "\n    ");
             writeln!(text, "{o}\t{at}\t{}: {words}", said.author.name)
