@@ -20,21 +20,21 @@ impl Content {
         match self {
             Self::Text { text, entities, .. } => {
                 some_words(&Place::CONTENT.field("text"), text, TEXT_BYTES_MAX)?;
-                if entities.is_empty() { Ok(()) } else { entities_of(text, entities) }
+                if entities.is_empty() { Ok(()) } else { entities_of(&Place::CONTENT, text, entities) }
             }
             content => content.check_at(&Place::CONTENT),
         }
     }
 
     fn check_at(&self, at: &Place<'_>) -> Result<(), Refusal> {
-        if let Self::Text { .. } | Self::Varied(_) = self {
-        } else {
+        // Text has no alt, and what varies has that of its content.
+        if !matches!(self, Self::Text { .. } | Self::Varied(_)) {
             some_words(&at.field("alt"), self.plain(), TEXT_BYTES_MAX)?;
         }
         match self {
             Self::Text { text, entities, .. } => {
                 some_words(&at.field("text"), text, TEXT_BYTES_MAX)?;
-                entities_of(text, entities)
+                entities_of(at, text, entities)
             }
             Self::Image(media) => media.check(at, Some("image/")),
             Self::Audio(media) => media.check(at, Some("audio/")),
@@ -102,15 +102,15 @@ impl Varied {
             }
             content.check_at(&place)?;
         }
-        match &self.content {
-            Content::Varied(_) => Err(at.refuse("varies twice")),
-            _ => Ok(()),
+        if matches!(self.content, Content::Varied(_)) {
+            return Err(at.refuse("varies twice: one level is all there is"));
         }
+        Ok(())
     }
 }
 
-fn entities_of(text: &str, entities: &[Entity]) -> Result<(), Refusal> {
-    let place = Place::CONTENT.field("entities");
+fn entities_of(at: &Place<'_>, text: &str, entities: &[Entity]) -> Result<(), Refusal> {
+    let place = at.field("entities");
     counted(&place, entities.len(), ENTITIES_MAX)?;
     let length = text.chars().count() as u64;
     for (index, entity) in entities.iter().enumerate() {
