@@ -4,6 +4,7 @@
 //! Time and randomness are arguments.
 
 pub mod bot;
+pub mod channel;
 pub mod content;
 pub mod conversation;
 pub mod desk;

@@ -31,7 +31,7 @@ pub enum Code {
     PayloadTooLarge,
     /// Too many in too short a time.
     RateLimited,
-    /// A number that is kept for ever has reached its bound.
+    /// The asker has used up a quota: less must be kept, or more granted.
     QuotaExceeded,
     /// The agent does not hold this conversation.
     NotAssigned,
@@ -100,25 +100,35 @@ pub struct Refusal {
     pub retry_after_ms: Option<u32>,
     /// For [`Code::Duplicate`]: the offset of the first one, when it is still remembered.
     pub seq: Option<u64>,
+    /// The field that is wrong, as `content.actions[2].value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<Box<str>>,
 }
 
 impl Refusal {
     /// A refusal with its reason.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), retry_after_ms: None, seq: None }
+        Self { code, detail: detail.into(), retry_after_ms: None, seq: None, field: None }
     }
 
     /// "It was done before, at `seq`" (`None`: so long ago that the offset must be looked up).
     #[must_use]
     pub fn duplicate(seq: Option<u64>) -> Self {
-        Self { code: Code::Duplicate, detail: Cow::Borrowed("it was done before"), retry_after_ms: None, seq }
+        Self { seq, ..Self::new(Code::Duplicate, "it was done before") }
     }
 
     /// The same refusal with a time to wait.
     #[must_use]
     pub fn retry_after_ms(mut self, ms: u32) -> Self {
         self.retry_after_ms = Some(ms);
+        self
+    }
+
+    /// The same refusal with the field that is wrong.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<Box<str>>) -> Self {
+        self.field = Some(field.into());
         self
     }
 }

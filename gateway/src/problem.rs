@@ -25,14 +25,14 @@ pub(crate) fn status(code: Code) -> StatusCode {
     match code {
         Code::BadRequest | Code::UnsupportedContent => StatusCode::BAD_REQUEST,
         Code::Unauthorized | Code::TokenExpired => StatusCode::UNAUTHORIZED,
-        Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::Forbidden | Code::QuotaExceeded => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::Conflict | Code::AlreadyTaken | Code::NotAssigned | Code::ConversationClosed => {
             StatusCode::CONFLICT
         }
         Code::Gone => StatusCode::GONE,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::RateLimited | Code::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::QueueFull | Code::Overloaded | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Deadline => StatusCode::GATEWAY_TIMEOUT,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -44,7 +44,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self(refusal) = self;
         let status = status(refusal.code);
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": status.canonical_reason(),
             "status": status.as_u16(),
@@ -53,6 +53,9 @@ impl IntoResponse for Problem {
             "retry": refusal.code.retry(),
             "retry_after_ms": refusal.retry_after_ms,
         });
+        if let (Some(field), Some(map)) = (refusal.field, body.as_object_mut()) {
+            map.insert("field".into(), String::from(field).into());
+        }
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

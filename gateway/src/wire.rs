@@ -216,6 +216,9 @@ pub fn error(refusal: &Refusal) -> Value {
     if let (Some(ms), Some(map)) = (refusal.retry_after_ms, error.as_object_mut()) {
         map.insert("retry_after_ms".into(), ms.into());
     }
+    if let (Some(field), Some(map)) = (&refusal.field, error.as_object_mut()) {
+        map.insert("field".into(), (**field).into());
+    }
     error
 }
 

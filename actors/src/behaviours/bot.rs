@@ -161,16 +161,10 @@ impl Bot {
 fn clarify(seq: u64, hits: &[Hit<'_>], in_chinese: bool) -> Event {
     let text = if in_chinese { "您是想问：" } else { "Did you mean:" };
     let entries: Vec<_> = hits.iter().map(|hit| hit.entry).collect();
-    let options: Vec<Choice> = entries
-        .iter()
-        .map(|entry| Choice {
-            id: entry.id.clone(),
-            label: entry.question.clone(),
-            value: Some(entry.question.clone()),
-        })
-        .collect();
+    let options: Vec<Choice> =
+        entries.iter().map(|entry| Choice::new(&entry.id, &entry.question).says(&entry.question)).collect();
     let listed: Vec<&str> = options.iter().map(|option| option.label.as_str()).collect();
     let alt = format!("{text} {}", listed.join(" / "));
-    let content = Content::Choices { alt, text: text.to_owned(), options, multi: false };
+    let content = Content::Choices { alt, text: text.to_owned(), options, multi: false, block_input: false };
     Event::Replied { seq, entries: entries.iter().map(|entry| entry.id.clone()).collect(), content }
 }

@@ -40,10 +40,9 @@ impl Behaviour for Rating {
     }
 
     fn react(&self, cx: &Context<'_>, _event: &Event, out: &mut Outbox) {
-        let text = "您对这次服务满意吗？ How did we do?".to_owned();
-        let options =
-            (1..=5).rev().map(|n| Choice { id: n.to_string(), label: "★".repeat(n), value: None }).collect();
-        let content = Content::Choices { alt: text.clone(), text, options, multi: false };
+        let text = "您对这次服务满意吗？ How did we do?";
+        let options = (1..=5).rev().map(|n| Choice::new(n.to_string(), "★".repeat(n))).collect();
+        let content = Content::choices(text, options);
         let say = conversation::Command::Say(Say::new(Author::system(), content));
         out.tell::<Conversation>(&cx.address.key, say);
     }

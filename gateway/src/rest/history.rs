@@ -201,6 +201,7 @@ fn line(text: &mut String, cv: &str, changes: &Value, o: u64, event: &Event) {
             let words = content.plain().replace('\n', "\n    ");
             writeln!(text, "{o}\t{at}\t{} (instead of {seq}): {words}", by.name)
         }
+        Event::Said(said) if said.content.hidden() => Ok(()),
         Event::Said(said) => {
             let words = said.content.plain().replace('\n', "\n    ");
             writeln!(text, "{o}\t{at}\t{}: {words}", said.author.name)

@@ -57,5 +57,5 @@ fn bracketed(text: &str) -> Option<&str> {
 fn field(part: &str) -> Option<Field> {
     let (label, value) = part.split_once([':', '：'])?;
     let (label, value) = (label.trim(), value.trim());
-    (!label.is_empty() && !value.is_empty()).then(|| Field { label: label.into(), value: value.into() })
+    (!label.is_empty() && !value.is_empty()).then(|| Field::new(label, value))
 }

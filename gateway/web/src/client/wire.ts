@@ -75,10 +75,7 @@ export interface Choices {
 export interface FileContent {
   type: 'image' | 'audio' | 'video' | 'file';
   alt: string;
-  url: string;
-  mime: string;
-  bytes: number;
-  name: string;
+  att: { id?: string; url: string; mime: string; bytes: number; name: string };
 }
 
 export interface SystemContent {
