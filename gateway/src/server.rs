@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, header};
 use axum::serve::ListenerExt;
 use conversa_actors::host::{Bounds, Host};
 use conversa_actors::tenant::Tenant;
+use conversa_cluster::clock::WallClock;
 use conversa_cluster::node::Node;
 use conversa_cluster::sqlite::State as StoreState;
 use conversa_engine::ids::TenantId;
@@ -23,6 +24,7 @@ use crate::auth::{self, Principal};
 use crate::config::{Config, Limits, sample};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::push::Reachable;
 use crate::rest;
 
 /// Clients get this long to take their goodbye when a node stops.
@@ -38,6 +40,7 @@ pub(crate) struct Edge {
     pub(crate) metrics: Metrics,
     pub(crate) development: bool,
     pub(crate) companies: Vec<Arc<Tenant>>,
+    pub(crate) reachable: Arc<Reachable>,
     store: Arc<StoreState>,
     secrets: HashMap<TenantId, String>,
     origins: Vec<String>,
@@ -196,7 +199,9 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         )
     })?;
     let data = base.join(&config.node.data);
-    let node = Node::start(&data, Bounds::from(&config.actors), companies.clone()).await?;
+    let reachable = Arc::new(Reachable::new(&config, base, Arc::new(WallClock::default()))?);
+    let outside = Arc::clone(&reachable) as _;
+    let node = Node::start(&data, Bounds::from(&config.actors), companies.clone(), outside).await?;
     let secrets = secrets(&config, &data)?;
     let address = listener.local_addr()?;
     let edge = Arc::new(Edge {
@@ -206,6 +211,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         metrics: Metrics::new(),
         development: config.node.development,
         companies,
+        reachable,
         store: Arc::clone(node.store()),
         secrets,
         origins: config.node.origins.clone(),

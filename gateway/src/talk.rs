@@ -6,6 +6,7 @@ mod outgoing;
 mod pace;
 mod request;
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,8 @@ pub(crate) struct Talk {
     pinged: Option<Instant>,
     renewed: Instant,
     frames: Vec<Vec<u8>>,
+    /// Messages on their way to the client: (s, conversation, o). Bounded by the window.
+    unacknowledged: VecDeque<(u64, Arc<str>, u64)>,
 }
 
 /// A request without an answer.
@@ -197,6 +200,9 @@ impl Talk {
         let outer = wire::ack(self.encoding, bytes);
         let inner = wire::params::<Ack>(self.encoding, bytes).unwrap_or_default().s;
         self.acked = self.acked.max(outer.max(inner).min(self.s));
+        while let Some((_, cv, o)) = self.unacknowledged.pop_front_if(|(s, ..)| *s <= self.acked) {
+            self.socket.acknowledge(&cv, o);
+        }
     }
 
     fn next_alarm(&self) -> Instant {

@@ -4,4 +4,5 @@
 pub mod checker;
 pub mod history;
 pub mod sim;
+pub mod solo;
 pub mod suite;

@@ -71,6 +71,7 @@ impl Host {
                 self.meters.pushes.add();
                 self.lobby.push(&push);
             }
+            Effect::Call(calling) => self.call(address, *calling),
             Effect::Timer(at) => self.alarm.set(address, at, Bell::Tick),
             // Whoever wanted to look may have gone.
             Effect::Show(reply, view) => drop(reply.send(view)),

@@ -1,6 +1,6 @@
 //! The first frame, the welcome and the snapshot: who is there, where they stood, what is open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use conversa_actors::address::Address;
@@ -112,6 +112,7 @@ async fn welcome(
         pinged: None,
         renewed: Instant::now(),
         frames: Vec::new(),
+        unacknowledged: VecDeque::new(),
         principal,
     };
     let mut stale = Vec::new();

@@ -1,5 +1,7 @@
 //! What goes to the client: events and answers, in the order of the socket's queue.
 
+use std::sync::Arc;
+
 use conversa_actors::address::Address;
 use conversa_actors::cell::machine::{Accepted, Answer};
 use conversa_actors::lobby::Out;
@@ -50,6 +52,7 @@ impl Talk {
         let s = self.s + 1;
         let frame = if let Event::Said(said) = event {
             let Ok(conversation) = cv.parse::<ConversationId>() else { return };
+            self.unacknowledged.push_back((s, Arc::clone(&source.key), o));
             let d = Created { message: wire::message(conversation, cv, o, said) };
             encode(
                 self.encoding,
