@@ -3,6 +3,7 @@
 //! A case gets a store that is new, asks it through the port only and panics with a sentence when a promise is broken.
 
 mod journal;
+mod outside;
 mod rows;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use conversa_actors::port::{Journal, Rows};
 use futures_util::future::BoxFuture;
 
 pub use journal::JOURNAL;
+pub use outside::{Foreign, OUTSIDE, OutsideCase, Stand};
 pub use rows::ROWS;
 
 /// One promise of a port.

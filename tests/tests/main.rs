@@ -2,6 +2,7 @@
 
 mod courier;
 mod histories;
+mod outside;
 mod ports;
 mod simulator;
 mod tidy;

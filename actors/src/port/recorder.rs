@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::outside::{Call, Outcome, Outside, Taken};
+use super::outside::{Call, CallError, Outcome, Outside, Taken};
 
 /// What it was given, in order, and what it answers next; without an answer it takes the call.
 #[derive(Debug, Default)]
@@ -23,6 +23,11 @@ impl Recorder {
     #[must_use]
     pub fn answering(answers: impl IntoIterator<Item = Outcome>) -> Arc<Self> {
         Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
+    }
+
+    /// What it answers next.
+    pub fn answer(&self, error: CallError) {
+        self.answers.lock().push_back(Err(error));
     }
 
     /// The calls so far.
