@@ -2,6 +2,7 @@
 //! port passes.
 
 pub mod checker;
+pub mod foreign;
 pub mod history;
 pub mod sim;
 pub mod solo;

@@ -130,9 +130,14 @@ impl Solo {
     /// # Panics
     /// When it dies of it.
     pub fn ask(&mut self, payload: Payload) -> Answer {
+        self.try_ask(payload).expect("it answers at once")
+    }
+
+    /// Asks it something; `None` when it dies of it.
+    pub fn try_ask(&mut self, payload: Payload) -> Option<Answer> {
         let (reply, mut answer) = oneshot::channel();
         self.give(Input::Request(Request { payload, asker: Asker::Task(reply) }));
-        answer.try_recv().expect("it answers at once")
+        answer.try_recv().ok()
     }
 
     /// What outsiders may read.

@@ -2,6 +2,7 @@
 //!
 //! A case gets a store that is new, asks it through the port only and panics with a sentence when a promise is broken.
 
+mod channel;
 mod journal;
 mod outside;
 mod rows;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use conversa_actors::port::{Journal, Rows};
 use futures_util::future::BoxFuture;
 
+pub use channel::{CHANNEL, ChannelCase, Knock, System};
 pub use journal::JOURNAL;
 pub use outside::{Foreign, OUTSIDE, OutsideCase, Stand};
 pub use rows::ROWS;

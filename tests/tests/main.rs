@@ -1,5 +1,6 @@
 //! All tests that need more than one room, in one binary.
 
+mod channels;
 mod courier;
 mod histories;
 mod outside;
