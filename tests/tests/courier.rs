@@ -23,7 +23,7 @@ fn message(o: u64) -> Call {
 }
 
 fn post(call: Call) -> Payload {
-    Payload::of(courier::Command::Post(call))
+    Payload::of(courier::Command::Post(Box::new(call)))
 }
 
 fn later(after_ms: Option<i64>) -> Outcome {
@@ -125,7 +125,7 @@ fn pauses_grow_from_seconds_to_a_day_and_then_it_is_a_dead_letter() {
     assert_eq!(letter.to.kind, "dead_letters");
     let bury = letter.payload.open::<dead_letters::Command>().expect("its command");
     let dead_letters::Command::Bury { lane, call, why, .. } = bury.clone() else { panic!("{bury:?}") };
-    assert_eq!((lane.as_str(), call, why.as_str()), ("cv_lane", message(1), "busy"));
+    assert_eq!((lane.as_str(), *call, why.as_str()), ("cv_lane", message(1), "busy"));
     assert_eq!(solo.view()["failed"], json!([{ "o": 1, "why": "busy" }]));
 }
 
@@ -176,7 +176,12 @@ fn a_dead_letter_goes_back_to_its_lane_or_is_dropped_and_the_grave_is_bounded() 
     let mut solo = Solo::new("dead_letters", "all", |_| Ok(Taken::Delivered));
     let bury = |o| {
         let (lane, why) = ("cv_lane".to_owned(), "busy".to_owned());
-        Payload::of(dead_letters::Command::Bury { lane, call: message(o), why, at: Time::from_ms(5) })
+        Payload::of(dead_letters::Command::Bury {
+            lane,
+            call: Box::new(message(o)),
+            why,
+            at: Time::from_ms(5),
+        })
     };
     for o in 1..=2 {
         solo.letter(o, bury(o));
@@ -189,7 +194,7 @@ fn a_dead_letter_goes_back_to_its_lane_or_is_dropped_and_the_grave_is_bounded() 
     assert_eq!((letter.to.kind, &*letter.to.key), ("courier", "cv_lane"));
     assert_eq!(
         letter.payload.open::<courier::Command>().expect("its command"),
-        courier::Command::Post(message(1))
+        courier::Command::Post(Box::new(message(1)))
     );
     solo.ask(Payload::of(dead_letters::Command::Drop { n: 2 })).expect("it is there");
     for n in 1..=2 {
@@ -217,7 +222,7 @@ fn notice(o: u64) -> Payload {
 fn told(solo: &mut Solo) -> Vec<(String, String, u32)> {
     let letters = std::mem::take(&mut solo.sent);
     let call = |payload: Payload| match payload.open::<courier::Command>().expect("to a courier") {
-        courier::Command::Post(call) => call,
+        courier::Command::Post(call) => *call,
         other => panic!("{other:?}"),
     };
     let calls = letters.into_iter().map(|letter| call(letter.payload));

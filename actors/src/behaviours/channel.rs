@@ -69,7 +69,7 @@ pub(super) fn tell(
     });
     let to = To::Channel { channel: opening.channel.clone(), body: body.to_string() };
     let call = Call { id, to, attempt: 0, collapse: None, unless: None };
-    out.tell::<Courier>(&lane(conversation), courier::Command::Post(call));
+    out.tell::<Courier>(&lane(conversation), courier::Command::Post(Box::new(call)));
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::dead_letters::{self, DeadLetters};
 use super::reach::{self, Reach};
 use crate::behaviour::{Behaviour, Context, Outbox};
 use crate::letter::Payload;
-use crate::port::outside::{CALL_BYTES_MAX, Call, CallError, Outcome, Taken, To};
+use crate::port::outside::{CALL_BYTES_MAX, Call, CallError, Outcome, Seen, Taken, To};
 
 /// Calls that wait in one lane; beyond it the next comes again later.
 pub const WAITING_MAX: usize = 256;
@@ -63,7 +63,7 @@ struct Receipts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Keep a call until it is done.
-    Post(Call),
+    Post(Box<Call>),
     /// Try what is due.
     Try,
     /// An attempt has ended.
@@ -117,10 +117,16 @@ pub enum Event {
     },
     /// The receiver has it, or it was not needed any more.
     Done {
-        /// The call.
-        call: Call,
+        /// Which call.
+        id: String,
+        /// The offset of the message that it carried to a channel.
+        #[serde(default)]
+        o: Option<u64>,
         /// How.
         taken: Taken,
+        /// What made it needless.
+        #[serde(default)]
+        seen: Option<Seen>,
         /// When.
         at: Time,
     },
@@ -162,7 +168,7 @@ impl Behaviour for Courier {
 
     fn decide(&self, cx: &Context<'_>, command: Command) -> Decision<Event> {
         match command {
-            Command::Post(call) => self.post(cx, call),
+            Command::Post(call) => self.post(cx, *call),
             Command::Try => Ok(self.attempt(cx)),
             Command::Tried { id, attempt, outcome } => Ok(self.tried(cx, &id, attempt, outcome)),
             Command::Report { o, state, why } => Ok(self.report(o, state, why)),
@@ -179,10 +185,10 @@ impl Behaviour for Courier {
             Event::Deferred { id, due, .. } => self.change(id, |waiting| {
                 (waiting.due, waiting.flying) = (*due, false);
             }),
-            Event::Done { call, taken, .. } => {
-                self.waiting.retain(|waiting| waiting.call.id != call.id);
+            Event::Done { id, o, taken, .. } => {
+                self.waiting.retain(|waiting| waiting.call.id != *id);
                 if *taken == Taken::Delivered {
-                    self.receipts.sent = self.receipts.sent.max(offset(call).unwrap_or_default());
+                    self.receipts.sent = self.receipts.sent.max(o.unwrap_or_default());
                 }
             }
             Event::GivenUp { call, why, .. } => {
@@ -202,10 +208,13 @@ impl Behaviour for Courier {
                     out.call(waiting.call.clone(), tried);
                 }
             }
-            Event::Done { call, taken: Taken::Needless, .. } => tell_seen(call, out),
+            Event::Done { seen: Some(seen), .. } => {
+                let (conversation, o) = (seen.conversation, seen.o);
+                out.tell::<Reach>(&seen.person, reach::Command::Seen { conversation, o });
+            }
             Event::GivenUp { call, why, gone, at } => match &call.to {
                 To::Channel { .. } => {
-                    let call = Call { attempt: 0, ..call.clone() };
+                    let call = Box::new(Call { attempt: 0, ..call.clone() });
                     let lane = cx.key().to_owned();
                     let bury = dead_letters::Command::Bury { lane, call, why: why.clone(), at: *at };
                     out.tell::<DeadLetters>(&dead_letters::key(), bury);
@@ -218,7 +227,7 @@ impl Behaviour for Courier {
                 }
             },
             Event::Posted { .. }
-            | Event::Done { taken: Taken::Delivered, .. }
+            | Event::Done { seen: None, .. }
             | Event::Deferred { .. }
             | Event::Reported { .. } => {}
         }
@@ -305,7 +314,11 @@ impl Courier {
         let Some(first) = self.waiting.front().filter(|first| first.call.id == id) else { return Vec::new() };
         let call = &first.call;
         match outcome {
-            Ok(taken) => self.end(cx, Event::Done { call: call.clone(), taken, at: cx.now }),
+            Ok(taken) => {
+                let seen = call.unless.clone().filter(|_| taken == Taken::Needless);
+                let (id, o) = (id.to_owned(), offset(call));
+                self.end(cx, Event::Done { id, o, taken, seen, at: cx.now })
+            }
             Err(CallError::Gone { why }) => self.end(cx, given_up(cx, call, &why, true)),
             Err(CallError::Refused { why }) => self.end(cx, given_up(cx, call, &why, false)),
             // A later attempt is in the air: its outcome counts.
@@ -387,13 +400,6 @@ fn offset(call: &Call) -> Option<u64> {
     match call.to {
         To::Channel { .. } => call.id.rsplit_once('.').and_then(|(_, o)| o.parse().ok()),
         To::Device { .. } => None,
-    }
-}
-
-fn tell_seen(call: &Call, out: &mut Outbox) {
-    if let Some(seen) = &call.unless {
-        let (conversation, o) = (seen.conversation, seen.o);
-        out.tell::<Reach>(&seen.person, reach::Command::Seen { conversation, o });
     }
 }
 

@@ -43,7 +43,7 @@ pub enum Command {
         /// The key of its courier.
         lane: String,
         /// The call.
-        call: Call,
+        call: Box<Call>,
         /// Why.
         why: String,
         /// When.
@@ -104,7 +104,8 @@ impl Behaviour for DeadLetters {
                     let detail = format!("there are {LETTERS_MAX} dead letters: replay or drop some");
                     return Err(Refusal::new(Code::QueueFull, detail).retry_after_ms(30_000));
                 }
-                Ok(vec![Event::Buried { n: self.last + 1, dead: Dead { lane, call, why, at } }])
+                let dead = Dead { lane, call: *call, why, at };
+                Ok(vec![Event::Buried { n: self.last + 1, dead }])
             }
             Command::Replay { n } => Ok(vec![Event::Replayed { n, dead: known(n)?.clone(), at: cx.now }]),
             Command::Drop { n } => known(n).map(|_| vec![Event::Dropped { n, at: cx.now }]),
@@ -126,7 +127,7 @@ impl Behaviour for DeadLetters {
     fn react(&self, _cx: &Context<'_>, event: &Event, out: &mut Outbox) {
         if let Event::Replayed { dead, .. } = event {
             let lane: Arc<str> = dead.lane.as_str().into();
-            out.tell::<Courier>(&lane, courier::Command::Post(dead.call.clone()));
+            out.tell::<Courier>(&lane, courier::Command::Post(Box::new(dead.call.clone())));
         }
     }
 

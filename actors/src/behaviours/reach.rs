@@ -233,7 +233,7 @@ impl Behaviour for Reach {
                 unless: Some(Seen { person: person.clone(), conversation: *conversation, o: unseen.o }),
             };
             let lane: Arc<str> = format!("{person}/{device}").into();
-            out.tell::<Courier>(&lane, courier::Command::Post(call));
+            out.tell::<Courier>(&lane, courier::Command::Post(Box::new(call)));
         }
     }
 

@@ -91,7 +91,8 @@ impl Apns {
         let why = format!("APNs answered {} {reason}", reply.status);
         match (reply.status, reason.as_str()) {
             (200, _) => DELIVERED,
-            (410, _) | (400, "BadDeviceToken" | "DeviceTokenNotForTopic") => Err(gone(why)),
+            // A wrong topic or server is answered with 400 for every device: that must not forget them all.
+            (410, _) => Err(gone(why)),
             (403, "ExpiredProviderToken" | "InvalidProviderToken") => {
                 self.renew(now);
                 Err(retry(why, None))

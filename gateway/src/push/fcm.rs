@@ -90,7 +90,8 @@ impl Fcm {
         let code = code(&error);
         let why = format!("FCM answered {} {code}", reply.status);
         Err(match (reply.status, code) {
-            (_, "UNREGISTERED" | "SENDER_ID_MISMATCH") => gone(why),
+            // A wrong account is answered otherwise for every device: that must not forget them all.
+            (_, "UNREGISTERED") => gone(why),
             (401, _) => {
                 *self.token.lock().await = None;
                 retry(why, None)
