@@ -16,6 +16,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::address::{Address, Key};
 use crate::letter::Payload;
+use crate::port::outside::{Call, Outcome};
 use crate::tenant::Tenant;
 
 /// The behaviour of one kind of actor. Adding one is a file and a line in `registry.rs`.
@@ -104,6 +105,16 @@ pub type Shown = Arc<dyn Any + Send + Sync>;
 pub struct Outbox {
     pub(crate) letters: Vec<(&'static str, Arc<str>, Payload)>,
     pub(crate) people: Vec<PersonId>,
+    pub(crate) calls: Vec<Calling>,
+}
+
+/// A call to the outside and what its outcome is for the actor that makes it.
+#[derive(Clone, Debug)]
+pub struct Calling {
+    /// The call.
+    pub call: Call,
+    /// The command that its outcome is.
+    pub answer: fn(&Call, Outcome) -> Payload,
 }
 
 impl Outbox {
@@ -115,6 +126,11 @@ impl Outbox {
     /// Tells an actor of a kind that is known by name only.
     pub(crate) fn tell_kind(&mut self, kind: &'static str, key: Arc<str>, payload: Payload) {
         self.letters.push((kind, key, payload));
+    }
+
+    /// Has one attempt of a call made; its outcome comes back as a command, unless the node dies meanwhile.
+    pub fn call(&mut self, call: Call, answer: fn(&Call, Outcome) -> Payload) {
+        self.calls.push(Calling { call, answer });
     }
 
     /// Shows the event on the sockets of a person. A socket that misses it reads it from the journal.

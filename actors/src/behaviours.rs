@@ -2,16 +2,25 @@
 
 mod agent;
 mod bot;
+pub mod channel;
 mod conversation;
+pub mod courier;
+pub mod dead_letters;
+pub mod intake;
 mod queue;
 mod rating;
+pub mod reach;
 mod session;
 
 pub use agent::Agent;
 pub use bot::{Bot, Command as BotCommand, Event as BotEvent};
 pub use conversation::{Conversation, SNEAK_PEEK, TYPING};
+pub use courier::Courier;
+pub use dead_letters::DeadLetters;
+pub use intake::Intake;
 pub use queue::Queue;
 pub use rating::{Command as RatingCommand, Event as RatingEvent, Rating};
+pub use reach::Reach;
 pub use session::{Command as SessionCommand, Event as SessionEvent, REOPEN_MS, Session};
 
 use crate::behaviour::Behaviour;

@@ -4,6 +4,7 @@
 mod alarm;
 mod hearing;
 mod meters;
+mod outside;
 mod perform;
 mod roster;
 
@@ -15,7 +16,7 @@ use conversa_engine::ids::{PersonId, SHARDS, TenantId};
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use meters::Meters;
 pub use perform::Performed;
@@ -28,6 +29,7 @@ use crate::cell::machine::{Accepted, Answer, Asker, Input, Request, SocketAsker,
 use crate::cell::{Inbox, Region};
 use crate::letter::{Payload, decode};
 use crate::lobby::{Lobby, Socket};
+use crate::port::outside::Outside;
 use crate::port::{Clock, Journal, Rows, StoreError};
 use crate::registry;
 use crate::tenant::Tenant;
@@ -65,6 +67,8 @@ pub struct Ports {
     pub rows: Arc<dyn Rows>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The way to people who hold no socket.
+    pub outside: Arc<dyn Outside>,
 }
 
 /// The host of all cells of a node.
@@ -78,6 +82,7 @@ pub struct Host {
     alarm: Alarm,
     gathering: Mutex<Gathering>,
     lobby: Lobby,
+    calls: Arc<Semaphore>,
     meters: Meters,
 }
 
@@ -114,6 +119,7 @@ impl Host {
             alarm: Alarm::default(),
             gathering: Mutex::default(),
             lobby: Lobby::default(),
+            calls: Arc::new(Semaphore::new(outside::CALLS_MAX)),
             meters: Meters::default(),
         });
         tokio::spawn(alarm::ring(Arc::downgrade(&host)));

@@ -128,6 +128,14 @@ impl Lobby {
         }
     }
 
+    /// True when a socket of the person has acknowledged event `o` of a conversation.
+    #[must_use]
+    pub fn acknowledged(&self, tenant: &TenantId, person: &PersonId, conversation: &str, o: u64) -> bool {
+        let person = (tenant.clone(), person.clone());
+        let people = self.stripe(&person).lock();
+        people.get(&person).into_iter().flatten().any(|socket| socket.acknowledged(conversation) >= o)
+    }
+
     /// Tells every socket to say goodbye.
     pub fn drain(&self) {
         for stripe in &self.stripes {
@@ -171,6 +179,8 @@ struct Inner {
     bytes: usize,
     parked: bool,
     positions: HashMap<Arc<str>, Position, RandomState>,
+    /// The last event of each conversation that the client has acknowledged.
+    acknowledged: HashMap<Arc<str>, u64, RandomState>,
     /// Answers whose event is still to be caught up with: shown in order with the events.
     held: Vec<(u64, Arc<str>, Accepted)>,
 }
@@ -410,6 +420,21 @@ impl Socket {
         let live = end && shown >= head;
         *position = if live { Position::Live(shown) } else { Position::Behind { shown, head } };
         live
+    }
+
+    /// The client has taken responsibility for a conversation up to `o`.
+    pub fn acknowledge(&self, key: &Arc<str>, o: u64) {
+        let mut inner = self.inner.lock();
+        if inner.acknowledged.len() >= POSITIONS_MAX && !inner.acknowledged.contains_key(key) {
+            // What is forgotten counts as unseen: a notification too many at most.
+            inner.acknowledged.clear();
+        }
+        let known = inner.acknowledged.entry(Arc::clone(key)).or_default();
+        *known = o.max(*known);
+    }
+
+    fn acknowledged(&self, key: &str) -> u64 {
+        self.inner.lock().acknowledged.get(key).copied().unwrap_or_default()
     }
 
     /// Where each conversation stands: for tests and for the next node.

@@ -3,6 +3,8 @@
 //! Errors are definite unless they say `Unknown`: nothing happened, nothing will.
 
 pub mod memory;
+pub mod outside;
+pub mod recorder;
 
 use bytes::Bytes;
 use conversa_engine::time::Time;

@@ -4,7 +4,9 @@ use conversa_engine::conversation;
 use futures_util::future::BoxFuture;
 
 use crate::behaviour::Behaviour;
-use crate::behaviours::{Agent, Bot, Conversation, Queue, Rating, Session};
+use crate::behaviours::{
+    Agent, Bot, Conversation, Courier, DeadLetters, Intake, Queue, Rating, Reach, Session,
+};
 use crate::cell::core::{Core, Setting};
 use crate::cell::machine::Machine;
 use crate::letter::Payload;
@@ -20,6 +22,10 @@ pub static BEHAVIOURS: &[Line] = &[
     line::<Queue>(),
     line::<Bot>(),
     line::<Rating>(),
+    line::<Intake>(),
+    line::<Reach>(),
+    line::<Courier>(),
+    line::<DeadLetters>(),
 ];
 
 /// All watchers.

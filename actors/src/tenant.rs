@@ -23,6 +23,17 @@ pub struct Tenant {
     pub offer_ms: i64,
     /// The watchers that read its conversations, by name.
     pub watchers: Vec<&'static str>,
+    /// The channels whose messages leave through an adapter of the company.
+    pub channels: Vec<String>,
+    /// Whether, and when, people without a socket are told on their devices.
+    pub push: Option<PushSetting>,
+}
+
+/// When devices are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PushSetting {
+    /// A message that no socket has acknowledged for this time is missed, milliseconds.
+    pub away_ms: i64,
 }
 
 /// A queue.

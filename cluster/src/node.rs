@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use conversa_actors::host::{Bounds, Host, Ports};
 use conversa_actors::port::StoreError;
+use conversa_actors::port::outside::Outside;
 use conversa_actors::tenant::Tenant;
 
 use crate::Steady;
@@ -34,16 +35,22 @@ pub enum StartError {
 }
 
 impl Node {
-    /// Opens the store in `folder`, starts the cells' host and revives what a crash left undone in the background.
+    /// Opens the store in `folder`, starts the cells' host, whose calls leave by `outside`, and revives what a crash left undone in the background.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(folder: &Path, bounds: Bounds, tenants: Vec<Arc<Tenant>>) -> Result<Self, StartError> {
+    pub async fn start(
+        folder: &Path,
+        bounds: Bounds,
+        tenants: Vec<Arc<Tenant>>,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Self, StartError> {
         let store = Arc::new(Sqlite::open(folder)?);
         let ports = Ports {
             journal: Arc::new(Steady::new(Arc::clone(&store))),
             rows: Arc::clone(&store) as _,
             clock: Arc::new(WallClock::default()),
+            outside,
         };
         // The lock on the folder makes this process the only owner: one epoch for ever.
         let host = Host::start(ports, bounds, 1, tenants).await?;

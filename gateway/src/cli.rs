@@ -1,5 +1,6 @@
 //! The command line.
 
+mod dead_letters;
 mod rebuild;
 mod run;
 mod token;
@@ -49,6 +50,8 @@ enum Command {
     ///
     /// The node must not be running: the data folder belongs to one process.
     Rebuild(rebuild::RebuildArgs),
+    /// List the calls to channels that were given up, have one made again, or forget one
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Sign tokens for visitors, agents or supervisors
     Token(token::TokenArgs),
 }
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
                 .await
                 .map(|report| if report.clean() { ExitCode::SUCCESS } else { ExitCode::from(1) }),
             Command::Rebuild(args) => rebuild::rebuild(args).await,
+            Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
             Command::Token(args) => token::token(args),
         }
     });

@@ -1,6 +1,8 @@
 //! Configuration: one documented structure. Unknown keys are errors with their place; `conversa config` prints what is in force.
 
+mod channels;
 mod docs;
+pub mod push;
 pub mod sample;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::{Role, SECRET_BYTES_MIN};
 
+pub use channels::ChannelConfig;
 pub use docs::print;
+use push::{PushConfig, TenantPush};
 
 /// All that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -27,7 +31,10 @@ pub struct Config {
     pub limits: Limits,
     pub actors: ActorsConfig,
     pub watchers: WatchersConfig,
+    pub push: PushConfig,
     pub tenants: Vec<TenantConfig>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelConfig>,
 }
 
 /// The node itself.
@@ -167,6 +174,8 @@ pub struct TenantConfig {
     pub agents: Vec<AgentConfig>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot: Option<BotConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<TenantPush>,
 }
 
 fn offer_ms() -> i64 {
@@ -285,7 +294,26 @@ impl Config {
                 );
             }
         }
-        self.tenants.iter().try_for_each(|tenant| tenant.check(self.node.development))
+        self.tenants.iter().try_for_each(|tenant| tenant.check(self.node.development))?;
+        self.check_channels()
+    }
+
+    fn check_channels(&self) -> Result<(), ConfigError> {
+        for (place, channel) in self.channels.iter().enumerate() {
+            let wrong = |key: &str, what: String| {
+                Err(ConfigError::Value { key: format!("channels.{}.{key}", channel.name), what })
+            };
+            if let Err((key, what)) = channel.check(&self.push.allow_hosts) {
+                return wrong(key, what);
+            }
+            if !self.tenants.iter().any(|tenant| tenant.id == channel.tenant) {
+                return wrong("tenant", format!("there is no company {:?}", channel.tenant));
+            }
+            if self.channels[..place].iter().any(|other| other.name == channel.name) {
+                return wrong("name", "two channels have it: their paths would be the same".into());
+            }
+        }
+        Ok(())
     }
 
     /// True when nobody beyond this machine can reach the node.
@@ -301,7 +329,12 @@ impl Config {
     pub fn companies(&self, base: &Path) -> Result<Vec<Arc<Tenant>>, ConfigError> {
         let watchers: Vec<&'static str> =
             self.watchers.enabled.iter().filter_map(|name| registry::watcher(name)).collect();
-        self.tenants.iter().map(|tenant| tenant.company(base, &watchers).map(Arc::new)).collect()
+        let company = |tenant: &TenantConfig| {
+            let channels = self.channels.iter().filter(|channel| channel.tenant == tenant.id);
+            let channels = channels.map(|channel| channel.name.clone()).collect();
+            tenant.company(base, &watchers, channels).map(Arc::new)
+        };
+        self.tenants.iter().map(company).collect()
     }
 }
 
@@ -331,6 +364,9 @@ impl TenantConfig {
         if !(1_000..=600_000).contains(&self.offer_ms) {
             return wrong("offer_ms", "between 1000 and 600000".into());
         }
+        if let Some(Err((key, what))) = self.push.as_ref().map(TenantPush::check) {
+            return wrong(key, what);
+        }
         for agent in &self.agents {
             if !agent.id.starts_with(Role::Agent.prefix()) || !is_id(&agent.id) {
                 return wrong("agents.id", format!("{:?} must begin with ag_", agent.id));
@@ -347,7 +383,12 @@ impl TenantConfig {
         Ok(())
     }
 
-    fn company(&self, base: &Path, watchers: &[&'static str]) -> Result<Tenant, ConfigError> {
+    fn company(
+        &self,
+        base: &Path,
+        watchers: &[&'static str],
+        channels: Vec<String>,
+    ) -> Result<Tenant, ConfigError> {
         let bot = match &self.bot {
             Some(bot) => Some(BotSetting {
                 id: BotId::new(bot.id.as_str()),
@@ -368,6 +409,8 @@ impl TenantConfig {
             score_card: Arc::new(score_card),
             offer_ms: self.offer_ms,
             watchers: watchers.to_vec(),
+            channels,
+            push: self.push.as_ref().map(TenantPush::setting),
         })
     }
 

@@ -22,6 +22,7 @@ use conversa_engine::refusal::{Code, Refusal};
 use crate::auth::{Principal, Role};
 use crate::pages;
 use crate::problem::Problem;
+use crate::push;
 use crate::server::Edge;
 use crate::socket;
 
@@ -50,6 +51,7 @@ pub(crate) fn router(edge: &Arc<Edge>) -> Router {
         .route("/v1/voc/keywords", get(boards::keywords))
         .route("/v1/voc/sentiment", get(boards::sentiment))
         .route("/v1/voc/drilldown", get(boards::drill_down))
+        .merge(push::routes())
         .fallback(pages::page)
         .with_state(Arc::clone(edge))
 }

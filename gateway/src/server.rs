@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, header};
 use axum::serve::ListenerExt;
 use conversa_actors::host::{Bounds, Host};
 use conversa_actors::tenant::Tenant;
+use conversa_cluster::clock::WallClock;
 use conversa_cluster::node::Node;
 use conversa_cluster::sqlite::State as StoreState;
 use conversa_engine::ids::TenantId;
@@ -25,6 +26,7 @@ use crate::auth::{self, Principal};
 use crate::config::{Config, Limits, sample};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::push::Reachable;
 use crate::rest;
 use crate::stream::Streams;
 
@@ -44,6 +46,7 @@ pub(crate) struct Edge {
     pub(crate) development: bool,
     pub(crate) companies: Vec<Arc<Tenant>>,
     pub(crate) streams: Streams,
+    pub(crate) reachable: Arc<Reachable>,
     store: Arc<StoreState>,
     secrets: HashMap<TenantId, String>,
     origins: Vec<String>,
@@ -205,7 +208,9 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         )
     })?;
     let data = base.join(&config.node.data);
-    let node = Node::start(&data, Bounds::from(&config.actors), companies.clone()).await?;
+    let reachable = Arc::new(Reachable::new(&config, base, Arc::new(WallClock::default()))?);
+    let outside = Arc::clone(&reachable) as _;
+    let node = Node::start(&data, Bounds::from(&config.actors), companies.clone(), outside).await?;
     let secrets = secrets(&config, &data)?;
     let address = listener.local_addr()?;
     let edge = Arc::new(Edge {
@@ -217,6 +222,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         companies,
         streams: Streams::default(),
         drain: Duration::from_millis(config.node.drain_ms),
+        reachable,
         store: Arc::clone(node.store()),
         secrets,
         origins: config.node.origins.clone(),

@@ -105,7 +105,7 @@ impl Stream {
         if !same(&sent.token, token) || s + 1 < sent.first || s > sent.s {
             return None;
         }
-        sent.acknowledge(s);
+        sent.acknowledge(&self.socket, s);
         let hold = Hold { number: sent.holder + 1, evicted: Arc::default(), token: secret() };
         sent.holder = hold.number;
         sent.token.clone_from(&hold.token);
@@ -132,12 +132,13 @@ impl Sent {
     }
 
     /// The client has taken responsibility for everything up to `s`. True when a message was among it.
-    pub(crate) fn acknowledge(&mut self, s: u64) -> bool {
+    pub(crate) fn acknowledge(&mut self, socket: &Socket, s: u64) -> bool {
         self.acked = self.acked.max(s.min(self.s));
         let mut any = false;
         while self.first <= self.acked {
             let Some(kept) = self.forget() else { break };
             if let Some((conversation, o)) = kept.message {
+                socket.acknowledge(&conversation.key, o);
                 let upto = self.delivered.entry(conversation).or_default();
                 *upto = o.max(*upto);
                 any = true;

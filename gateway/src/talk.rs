@@ -273,7 +273,7 @@ impl Talk {
         let outer = wire::ack(self.encoding, bytes);
         let inner = wire::params::<Ack>(self.encoding, bytes).unwrap_or_default().s;
         let mut sent = self.stream.lock(&self.hold).ok_or_else(taken)?;
-        if sent.acknowledge(outer.max(inner)) && self.tell_at.is_none() {
+        if sent.acknowledge(&self.stream.socket, outer.max(inner)) && self.tell_at.is_none() {
             self.tell_at = Some(Instant::now() + RECEIPTS);
         }
         Ok(())

@@ -57,6 +57,12 @@ fn what_is_wrong_with_a_configuration_is_said_with_its_place() {
     let folder = tempfile::tempdir().expect("a folder");
     let tenant = "[[tenants]]\nid = \"t\"\n";
     let queue = "[[tenants.queues]]\nid = \"q\"\nname_zh = \"客服\"\nname_en = \"Care\"\n";
+    let channel = |url: &str, secrets: &str| {
+        format!(
+            "{NODE}{tenant}{queue}[[channels]]\nname = \"shop\"\ntenant = \"t\"\nkind = \"http\"\n\
+             url = \"{url}\"\nsecrets = {secrets}\n"
+        )
+    };
     let cases = [
         ("[node]\nlistn = \"127.0.0.1:0\"\n".to_owned(), "unknown field `listn`"),
         (
@@ -89,6 +95,16 @@ fn what_is_wrong_with_a_configuration_is_said_with_its_place() {
             ),
             "kb.toml",
         ),
+        (format!("{NODE}{tenant}{queue}[tenants.push]\naway = 1\n"), "unknown field `away`"),
+        (
+            format!("{NODE}{tenant}{queue}[tenants.push]\nwebhook_secrets = [\"x\"]\n"),
+            "tenants.t.push.webhook_secrets: whsec_ and base64",
+        ),
+        (channel("http://hook.example/", "[]"), "channels.shop.url: only https is called"),
+        (channel("https://10.0.0.1/", "[]"), "channels.shop.url: 10.0.0.1 has no public address"),
+        (channel("https://hook.example/", "[]"), "channels.shop.secrets: at least one"),
+        (channel("https://hook.example/", "[\"short\"]"), "channels.shop.secrets: whsec_ and base64"),
+        (channel("https://hook.example/", "[]\ncolour = 1"), "unknown field `colour`"),
         (format!("{NODE}{tenant}score_card = \"card.toml\"\n{queue}"), "card.toml"),
     ];
     write(

@@ -2,6 +2,8 @@
 //! port passes.
 
 pub mod checker;
+pub mod foreign;
 pub mod history;
 pub mod sim;
+pub mod solo;
 pub mod suite;

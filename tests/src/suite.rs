@@ -2,7 +2,9 @@
 //!
 //! A case gets a store that is new, asks it through the port only and panics with a sentence when a promise is broken.
 
+mod channel;
 mod journal;
+mod outside;
 mod rows;
 
 use std::sync::Arc;
@@ -10,7 +12,9 @@ use std::sync::Arc;
 use conversa_actors::port::{Journal, Rows};
 use futures_util::future::BoxFuture;
 
+pub use channel::{CHANNEL, ChannelCase, Knock, System};
 pub use journal::JOURNAL;
+pub use outside::{Foreign, OUTSIDE, OutsideCase, Stand};
 pub use rows::ROWS;
 
 /// One promise of a port.

@@ -1,6 +1,9 @@
 //! All tests that need more than one room, in one binary.
 
+mod channels;
+mod courier;
 mod histories;
+mod outside;
 mod ports;
 mod simulator;
 mod tidy;

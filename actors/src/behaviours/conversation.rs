@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::bot::{self, Bot};
 use super::session::{self, Session};
-use super::{Agent, Queue};
+use super::{Agent, Queue, channel, reach};
 use crate::behaviour::{Behaviour, Context, Outbox};
 
 /// Somebody is writing.
@@ -40,7 +40,10 @@ impl Behaviour for Conversation {
         self.show(out);
         let Ok(id) = cx.key().parse::<ConversationId>() else { return };
         match event {
-            Event::Said(said) => self.tell_bot(id, cx.seq, said, out),
+            Event::Said(said) => {
+                self.tell_bot(id, cx.seq, said, out);
+                self.reach(cx, id, said, out);
+            }
             Event::Queued { wait, .. } => {
                 out.tell::<Queue>(&wait.queue, QueueCommand::Enqueue { conversation: id, wait: wait.clone() })
             }
@@ -240,6 +243,17 @@ impl Conversation {
             let text = said.content.plain().to_owned();
             out.tell::<Bot>(&id, bot::Command::Hear { seq, text });
         }
+    }
+
+    /// Those who hold no socket: the user of a channel by its adapter, everybody else by their devices.
+    fn reach(&self, cx: &Context<'_>, id: ConversationId, said: &domain::Said, out: &mut Outbox) {
+        let Some(opening) = self.0.opening() else { return };
+        let outside = cx.tenant.channels.contains(&opening.channel);
+        if outside {
+            channel::tell(cx, id, opening, said, out);
+        }
+        let visitor = (!outside).then_some(&opening.visitor);
+        reach::tell(cx, id, said, visitor.into_iter().chain(self.0.agent()), out);
     }
 
     fn tell_closed(&self, id: ConversationId, held: &domain::Held, at: Time, out: &mut Outbox) {

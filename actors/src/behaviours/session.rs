@@ -51,6 +51,17 @@ pub enum Command {
         /// When.
         at: Time,
     },
+    /// A message came through a channel that knows no conversations: it goes to the live or the last one, or opens the next.
+    Deliver {
+        /// Through which channel.
+        channel: String,
+        /// As whom.
+        name: String,
+        /// In which language.
+        language: String,
+        /// The message.
+        said: Said,
+    },
     /// A message came to a closed conversation.
     Carry {
         /// Its channel.
@@ -106,6 +117,21 @@ impl Behaviour for Session {
                 Some(live) if *live == conversation => vec![Event::Ended { channel, conversation, at }],
                 Some(_) | None => Vec::new(),
             }),
+            Command::Deliver { channel, name, language, said } => {
+                let last = self.last.get(&channel).map(|(last, _)| *last);
+                match self.live.get(&channel).copied().or(last) {
+                    Some(to) => Ok(self.carry(cx, channel, to, said)),
+                    None => {
+                        let mut events = self.open(cx, channel.clone(), language, name)?;
+                        let to = events.iter().find_map(|event| match event {
+                            Event::Opened { conversation, .. } => Some(*conversation),
+                            Event::Ended { .. } | Event::Carried { .. } => None,
+                        });
+                        events.extend(to.map(|to| Event::Carried { channel, to, reopen: false, said }));
+                        Ok(events)
+                    }
+                }
+            }
             Command::Carry { channel, conversation, said } => Ok(self.carry(cx, channel, conversation, said)),
         }
     }

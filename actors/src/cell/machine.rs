@@ -11,7 +11,7 @@ use conversa_engine::refusal::Refusal;
 use conversa_engine::time::Time;
 
 use crate::address::Address;
-use crate::behaviour::Shown;
+use crate::behaviour::{Calling, Shown};
 use crate::letter::{Letter, LetterId, Payload};
 use crate::lobby::{Murmur, Socket};
 use crate::port::{Append, AppendError, Entry, Row, RowKey, StoreError};
@@ -148,6 +148,8 @@ pub enum Effect {
         /// Where.
         key: RowKey,
     },
+    /// Make one attempt of a call to the outside; its outcome comes back as a request.
+    Call(Box<Calling>),
     /// Tick at this time; `None` cancels.
     Timer(Option<Time>),
     /// Show somebody the state.

@@ -76,6 +76,7 @@ impl Host {
                     self.lobby.murmur(&address.tenant, &person, &murmur);
                 }
             }
+            Effect::Call(calling) => self.call(address, *calling),
             Effect::Timer(at) => self.alarm.set(address, at, Bell::Tick),
             // Whoever wanted to look may have gone.
             Effect::Show(reply, view) => drop(reply.send(view)),

@@ -44,6 +44,11 @@ const DOCS: &[(&str, &str)] = &[
     ),
     ("watchers", "What reads every conversation while it happens."),
     ("watchers.enabled", "summary lists conversations, quality inspects them, voice hears customers."),
+    ("push", "Calls to the outside: webhooks of channels, push services."),
+    (
+        "push.allow_hosts",
+        "Hosts that may be called although their address is private, and without https. All others are refused.",
+    ),
     ("tenants", "The companies. Without any, the sample company is there."),
     ("tenants.id", "Its name; tokens carry it."),
     (
@@ -65,6 +70,36 @@ const DOCS: &[(&str, &str)] = &[
     ("tenants.bot", "The bot that answers first. Without one every conversation goes to the default queue."),
     ("tenants.bot.id", "Its name."),
     ("tenants.bot.name", "As visitors read it."),
+    ("tenants.push", "Tells people on their devices of messages that no socket of theirs has acknowledged."),
+    (
+        "tenants.push.away_ms",
+        "A message that no socket has acknowledged for this time is told to the devices.",
+    ),
+    (
+        "tenants.push.webhook_secrets",
+        "Sign the calls to devices that are servers (Standard Webhooks). Two while a secret is changed.",
+    ),
+    ("tenants.push.apns", "The company's app at Apple's push service."),
+    ("tenants.push.apns.key_file", "The signing key (.p8) that Apple gives."),
+    ("tenants.push.apns.key_id", "Its id."),
+    ("tenants.push.apns.team_id", "The developer team's id."),
+    ("tenants.push.apns.topic", "The app's bundle id."),
+    ("tenants.push.apns.url", "Apple's server; https://api.sandbox.push.apple.com for apps in development."),
+    ("tenants.push.fcm", "The company's project at Firebase Cloud Messaging."),
+    ("tenants.push.fcm.account_file", "The service account (.json) that Google gives."),
+    ("tenants.push.fcm.url", "Google's server."),
+    (
+        "channels",
+        "Where visitors come from besides pages and apps. A channel posts to /v1/channels/<name>/inbound.",
+    ),
+    ("channels.name", "Unique on the node; at most 16 letters, digits, _ or -."),
+    ("channels.tenant", "The company whose channel it is."),
+    ("channels.kind", "http: signed JSON both ways, for the company's own adapter."),
+    ("channels.url", "Where messages for its users go. https, or a host of push.allow_hosts."),
+    (
+        "channels.secrets",
+        "Sign both directions (Standard Webhooks): whsec_ and base64. Two while a secret is changed.",
+    ),
 ];
 
 fn doc(path: &str) -> &'static str {
@@ -77,6 +112,12 @@ pub fn print(config: &Config) -> String {
     let mut config = config.clone();
     for tenant in &mut config.tenants {
         tenant.secret = tenant.secret.as_ref().map(|_| "(set)".to_owned());
+        if let Some(push) = &mut tenant.push {
+            push.webhook_secrets.fill("(set)".to_owned());
+        }
+    }
+    for channel in &mut config.channels {
+        channel.secrets.fill("(set)".to_owned());
     }
     let plain = toml::to_string_pretty(&config).expect("the configuration is representable");
     let mut table = String::new();
@@ -103,7 +144,8 @@ pub fn print(config: &Config) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::push::{ApnsConfig, FcmConfig, TenantPush};
+    use super::super::{ChannelConfig, sample};
     use super::*;
 
     #[test]
@@ -111,7 +153,26 @@ mod tests {
         let mut tenant = sample::company();
         tenant.secret = Some("x".repeat(32));
         (tenant.knowledge, tenant.score_card) = (Some("kb.toml".into()), Some("card.toml".into()));
-        let config = Config { tenants: vec![tenant], ..Config::default() };
+        tenant.push = Some(TenantPush {
+            webhook_secrets: vec!["x".into()],
+            apns: Some(ApnsConfig {
+                key_file: "key.p8".into(),
+                key_id: "k".into(),
+                team_id: "t".into(),
+                topic: "app".into(),
+                url: "https://apns.example".into(),
+            }),
+            fcm: Some(FcmConfig { account_file: "account.json".into(), url: "https://fcm.example".into() }),
+            ..TenantPush::default()
+        });
+        let channel = ChannelConfig {
+            name: "shop".into(),
+            tenant: "clearbrook".into(),
+            kind: crate::ChannelKind::Http,
+            url: "https://shop.example/hook".into(),
+            secrets: vec!["x".into()],
+        };
+        let config = Config { tenants: vec![tenant], channels: vec![channel], ..Config::default() };
         let printed = print(&config);
         for (line, before) in printed.lines().skip(1).zip(printed.lines()) {
             let key = line.starts_with('[') || (line.contains(" = ") && !line.starts_with(' '));

@@ -28,6 +28,7 @@ pub fn company() -> TenantConfig {
             name_en: "Customer service".into(),
         }],
         agents: vec![agent("ag_mei", "李梅 Mei"), agent("ag_tom", "Tom")],
+        push: None,
         bot: Some(BotConfig { id: "qing".into(), name: "小晴 Qing".into() }),
     }
 }

@@ -81,6 +81,8 @@ fn company(queues: u16, agents: u16, bot: bool, more: u16) -> Tenant {
         score_card: Arc::new(ScoreCard::parse(SCORE_CARD).expect("the card above is a score card")),
         offer_ms: 4_000,
         watchers: vec!["summary", "quality", "voice"],
+        channels: Vec::new(),
+        push: None,
     }
 }
 

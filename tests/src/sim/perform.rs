@@ -88,6 +88,8 @@ impl World {
                 });
                 self.node.lobby.push(&push);
             }
+            // Nobody is outside: its actor makes the call again when its lease ends.
+            Effect::Call(_) => {}
             Effect::Timer(at) => self.set_alarm(address, at, Bell::Tick),
             // Whoever wanted to look may have gone.
             Effect::Show(reply, view) => drop(reply.send(view)),

@@ -149,6 +149,8 @@ impl<B: Behaviour> Core<B> {
                 origin,
             })
         }));
+        let calls = outbox.calls.into_iter().map(|call| Effect::Call(Box::new(call)));
+        self.pending.withheld.extend(calls);
         self.pending.shown.push(ShownEvent(shown));
         if self.tip.is_multiple_of(self.setting.snapshot_events) {
             let row = self.snapshot_row(now);
