@@ -18,6 +18,8 @@ const WELCOME_MS = 15_000;
 const STEADY_MS = 5_000;
 /** How long a server that moves us waits, when it does not say. */
 const MOVE_MS = 10_000;
+/** How long a `connect` of ours that was given up may still arrive and replace the socket that came after it. */
+const STRAY_MS = 30_000;
 const PAGE = 200;
 const BATCH_MAX = 64;
 
@@ -50,6 +52,8 @@ export class Core {
   #retryAt = Infinity;
   #steadyAt = Infinity;
   #fresh = false;
+  /** Until then `replaced` may be our own doing, and we come back, once. */
+  #strayUntil = 0;
   #session: Session | null;
   #welcome: Welcome | null = null;
   /** Where the server would rather see us; left again when nobody answers there. */
@@ -116,7 +120,9 @@ export class Core {
     }
     switch (input.in) {
       case 'start':
-        if (this.#state === 'idle') this.#open();
+        if (this.#state !== 'idle') break;
+        this.#strayUntil = this.#now + STRAY_MS;
+        this.#open();
         break;
       case 'stop':
         this.#end(null);
@@ -343,10 +349,12 @@ export class Core {
       this.#outbox.lost();
     } else {
       this.#opening = null;
+      this.#strayUntil = this.#now + STRAY_MS;
     }
     // While one socket takes over from another, the end of the old one is expected.
     if (isLive && this.#opening) return this.#become('connecting');
     if (code === CLOSE.authFailed && !this.#fresh) this.#fresh = true;
+    else if (code === CLOSE.replaced && this.#now < this.#strayUntil) this.#strayUntil = 0;
     else if (code >= TERMINAL_FROM && code < 5_000) return this.#end({ code, reason });
     if (code === CLOSE.sessionExpired || code === CLOSE.positionLost) this.#session = null;
     if (code === CLOSE.rateLimited) this.#attempt = Math.max(this.#attempt, 3);
