@@ -19,6 +19,8 @@ export interface SoakOptions {
   resetEveryMs: number;
   /** Gives up after this time. */
   limitMs: number;
+  /** Unanswered messages of one device after which it waits; default: it never does. */
+  unanswered?: number;
   msgpack?: boolean;
   /** Default: the node's development door. */
   token?: ((id: string) => Promise<string>) | undefined;
@@ -96,13 +98,14 @@ async function developmentToken(url: string, id: string): Promise<string> {
   return ((await response.json()) as { token: string }).token;
 }
 
-async function talk(device: Device, { messages, everyMs, url: _ }: SoakOptions, over: () => boolean): Promise<void> {
+async function talk(device: Device, { messages, everyMs, unanswered = messages }: SoakOptions, over: () => boolean): Promise<void> {
   const { cv } = await device.client.open({ channel: 'web', lang: 'en' });
   const answers = [];
   for (let n = 1; n <= messages && !over(); n += 1) {
     const answer = device.client.send(cv, { type: 'text', text: `${device.name} ${n}` });
     answers.push(answer.then(() => (device.acknowledged += 1), () => (device.refused += 1)));
     await pause(everyMs * (0.5 + random()));
+    while (!over() && n - device.acknowledged - device.refused >= unanswered) await pause(20);
   }
   const all = Promise.all(answers);
   while (!over() && !(await Promise.race([all.then(() => true), pause(50).then(() => false)])));

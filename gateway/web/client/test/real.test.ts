@@ -12,7 +12,9 @@ import { test } from 'node:test';
 import { soak } from '../src/soak.js';
 
 const KILLS = 10;
-const MESSAGES = 40;
+/** Of each device; enough for ten deaths, each after some more were acknowledged. */
+const MESSAGES = 80;
+const BETWEEN = 3;
 const binary = process.env.CONVERSA ?? '';
 const skip = existsSync(binary) ? false : 'CONVERSA does not name the binary of the node';
 
@@ -50,7 +52,7 @@ for (const msgpack of [false, true]) {
       node = await start(join(folder, 'data'), port);
     };
     // Killed again when some more messages were acknowledged, so with others on their way and never twice in one absence.
-    let next = MESSAGES / 10;
+    let next = BETWEEN;
     let dead = false;
     const progress = (acknowledged: number) => {
       if (kills >= KILLS || dead || acknowledged < next) return;
@@ -58,17 +60,17 @@ for (const msgpack of [false, true]) {
       dead = true;
       restarting = restart().then(() => {
         dead = false;
-        next = reached + 1 + MESSAGES / 10;
+        next = reached + BETWEEN;
       });
     };
     let reached = 0;
     try {
-      const report = await soak({ url: `http://127.0.0.1:${port}`, pairs: 1, messages: MESSAGES, everyMs: 100, resetEveryMs: 0, limitMs: 150_000, msgpack, progress: (acknowledged) => progress((reached = acknowledged)) });
+      const report = await soak({ url: `http://127.0.0.1:${port}`, pairs: 1, messages: MESSAGES, everyMs: 50, unanswered: 3, resetEveryMs: 0, limitMs: 150_000, msgpack, progress: (acknowledged) => progress((reached = acknowledged)) });
       await restarting;
       assert.equal(kills, KILLS);
       assert.ok(report.resumes >= KILLS, `${report.resumes} resumes`);
       const { sent, acknowledged, lost, doubled, out_of_order } = report;
-      assert.deepEqual({ sent, acknowledged, lost, doubled, out_of_order }, { sent: 80, acknowledged: 80, lost: 0, doubled: 0, out_of_order: 0 });
+      assert.deepEqual({ sent, acknowledged, lost, doubled, out_of_order }, { sent: MESSAGES * 2, acknowledged: MESSAGES * 2, lost: 0, doubled: 0, out_of_order: 0 });
     } finally {
       await restarting.catch(() => undefined);
       node.kill('SIGKILL');
