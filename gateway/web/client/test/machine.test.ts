@@ -227,3 +227,13 @@ test('a batch is its frames; receipts are told as updates; a read mark replaces 
   for (const upto of [1, 2]) script.ask({ m: 'receipt.read', cv: 'cv_a', d: { upto }, kind: 'keyed' });
   assert.deepEqual(script.core.waiting().map(({ d }) => d), [{ upto: 2 }]);
 });
+
+test('a frame that is none gives up the line, not the client; unknown classes and kinds are passed over', () => {
+  for (const frame of [null, 7, 'x', {}, { t: 'goaway' }, { t: 'batch', d: 1 }, { t: 'ev' }, { t: 'batch', d: [{ t: 'batch', d: [] }] }]) {
+    const script = new Script().online().frame(frame);
+    assert.equal(script.core.state, 'waiting', JSON.stringify(frame));
+    script.due().greet().welcome();
+    assert.equal(script.core.state, 'online');
+  }
+  for (const frame of [{ t: 'shout' }, { t: 'ev', s: 2, k: 'new.kind', ts: 0, d: {} }, { t: 'eph', k: 'new' }]) assert.equal(new Script().online().frame(frame).core.state, 'online');
+});

@@ -148,7 +148,7 @@ export class Core {
         this.#lost(input.socket, input.code, input.reason);
         break;
       case 'frame':
-        this.#frame(input.socket, input.frame as Frame, 0);
+        this.#received(input.socket, input.frame);
         break;
       case 'ask':
         this.#ask(input.ref, input.ask);
@@ -388,6 +388,16 @@ export class Core {
   }
 
   // Frames.
+
+  /** A frame without what its class must have is no reason to fail: the line is given up, and coming back begins anew. */
+  #received(socket: number, frame: unknown): void {
+    try {
+      this.#frame(socket, frame as Frame, 0);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      this.#lost(socket, 0, 'unreadable frame');
+    }
+  }
 
   #frame(socket: number, frame: Frame, depth: number): void {
     if (typeof frame !== 'object' || frame === null || typeof frame.t !== 'string') return this.#lost(socket, 0, 'unreadable frame');
