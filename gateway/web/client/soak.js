@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 const HELP = `usage: node soak.js --url URL [--pairs 1] [--messages 100] [--every 0.25] [--reset-every 0] [--limit 600]
                     [--encoding json|msgpack] [--token-command COMMAND]
   --every S        pause between two messages of one device, seconds (a visitor may send 5 a second, with all its devices)
-  --reset-every S  cut every device's line about every S seconds, without a word; 0: never
+  --reset-every S  close every device's socket about every S seconds; 0: never
   --limit S        give up after this time, seconds`;
 
 const number = { type: 'string' };

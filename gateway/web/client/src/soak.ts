@@ -56,7 +56,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const begun = Date.now();
   const lines = new Lines();
   const pairs = await Promise.all(Array.from({ length: options.pairs }, () => pair(options, lines)));
-  const cutter = options.resetEveryMs > 0 ? setInterval(() => random() < 0.1 && lines.cut(), options.resetEveryMs / 10) : undefined;
+  const cutter = options.resetEveryMs > 0 ? setInterval(() => lines.cut(0.1), options.resetEveryMs / 10) : undefined;
   const progress = setInterval(() => options.progress?.(sum(pairs.flat().map(({ acknowledged }) => acknowledged))), 50);
   const over = () => Date.now() - begun > options.limitMs;
   await Promise.all(pairs.flat().map((device) => talk(device, options, over)));
@@ -146,11 +146,9 @@ class Lines {
   awayMaxMs = 0;
   readonly #open = new Set<WebSocket>();
 
-  cut(): void {
-    const all = [...this.#open];
-    const one = all[Math.floor(random() * all.length)];
-    // Closed without the protocol's goodbye: for the machine it is a line that broke.
-    one?.close();
+  /** Cuts each line with this probability: closed without the protocol's goodbye, for the machine it is a line that broke. */
+  cut(probability: number): void {
+    for (const line of this.#open) if (random() < probability) line.close();
   }
 
   socket(): WebSocketClass {
