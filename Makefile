@@ -37,6 +37,7 @@ tools:
 test: pages tools
 	cargo build --locked --package conversa-gateway --bin conversa
 	cargo test --locked --workspace
+	CONVERSA=$(abspath $(TARGET))/debug/conversa npm test --silent --prefix $(WEB)
 	$(WEB)/e2e/run.sh $(TARGET)/debug/conversa
 
 lint: pages

@@ -134,7 +134,6 @@ pub struct Stream {
 
 /// Something that a socket showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "most are events")]
 pub enum Shown {
     /// An event.
     Event(ConversationId, u64, Event),

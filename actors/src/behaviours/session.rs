@@ -30,7 +30,6 @@ pub struct Session {
 }
 
 /// A request to a session.
-#[expect(clippy::large_enum_variant, reason = "a command travels behind a pointer anyway")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// The visitor wants to talk.

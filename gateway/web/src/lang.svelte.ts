@@ -1,6 +1,6 @@
 // The language of the page: chosen by the person, else by the browser; remembered.
 
-import { read, write } from './client/keep';
+import { read, write } from './keep';
 import { messages, type Messages } from './messages';
 
 export type LangCode = 'zh' | 'en';

@@ -94,8 +94,8 @@ fn broken_lines_are_named_with_what_is_wrong() {
             "turn 1 of session \"a\": line 1: a turn has either \"text\" or \"content\"",
         ),
         (
-            r#"{"session":"a","turns":[{"from":"agent","content":{"type":"card","alt":"x","variant":"order","title":"t","fields":[{"label":"a","value":"b","style":"c"}]}}]}"#,
-            "turn 1 of session \"a\": line 1: content has an unknown key \"fields.style\"",
+            r#"{"session":"a","turns":[{"from":"agent","content":{"type":"card","alt":"x","variant":"order","title":"t","fields":[{"label":"a","value":"b","colour":"c"}]}}]}"#,
+            "turn 1 of session \"a\": line 1: content has an unknown key \"fields.colour\"",
         ),
     ];
     for (text, expected) in json {

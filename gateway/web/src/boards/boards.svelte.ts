@@ -1,7 +1,7 @@
 // Reads the boards every two seconds while somebody looks.
 
-import { Rest } from '../client/rest';
-import { NoTokens, Tokens } from '../client/token';
+import { Rest } from '@conversa/client';
+import { bearer, NoTokens, Tokens } from '../token';
 import type { AgentLine, Keywords, Queue, Scores, Sentiment } from './types';
 
 const EVERY_MS = 2_000;
@@ -10,7 +10,7 @@ const KEYWORDS = 13;
 const KEYWORDS_MAX = 100;
 
 export class Boards {
-  readonly rest = new Rest(new Tokens('supervisor'));
+  readonly rest = new Rest(bearer(new Tokens('supervisor')));
   keywords = $state.raw<Keywords | null>(null);
   sentiment = $state.raw<Sentiment | null>(null);
   scores = $state.raw<Scores | null>(null);

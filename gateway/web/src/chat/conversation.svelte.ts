@@ -1,6 +1,6 @@
 // One conversation as a page sees it: its transcript in the order of its log, and its state at the newest event.
 
-import type { ConversationView, Ev, EventData, Message, Page } from '../client/wire';
+import type { ConversationView, Ev, EventData, Message } from '@conversa/client';
 
 /** One line of a transcript. */
 export type Entry = { o: number; ts: number; message: Message; event: null } | { o: number; ts: number; message: null; event: { k: string; d: EventData } };
@@ -71,18 +71,10 @@ export class Conversation {
     return added;
   }
 
-  /** Takes in a page of the log; a page that was called for after its events still fills what the state lacks. */
-  applyPage(page: Page): void {
-    const opened = page.events.find((event) => event.k === 'conversation.opened');
-    if (opened && this.view.opened_ts === 0) {
-      const { visitor, channel, lang } = opened.d;
-      this.view = { ...this.view, visitor: visitor ?? NOBODY, channel: channel ?? 'web', lang: lang ?? 'zh', opened_ts: opened.ts };
-    }
-    const events = [
-      ...page.messages.map((message) => ({ k: 'message.created', o: message.o, ts: message.ts, d: { message } })),
-      ...page.events,
-    ];
-    for (const event of events.sort((a, b) => a.o - b.o)) this.apply(event);
+  /** The log has another identity: what we know of it is no longer so. */
+  clear(): void {
+    this.entries = [];
+    this.view = { ...this.view, o: 0 };
   }
 
   #insert(entry: Entry): boolean {

@@ -1,21 +1,34 @@
-// A person's link to the node for a page: the connection, the outbox and the conversations it has heard of, as reactive state.
+// A person's link to the node for a page: the client, what is on its way and the conversations it has heard of, as reactive state.
 
-import { Connection, type Ending, type LinkState, Refused } from '../client/connection';
-import { deviceId } from '../client/keep';
-import { Outbox, type Outgoing, type Sent } from '../client/outbox';
-import type { Tokens } from '../client/token';
-import type { Content, ConversationView, Eph, Ev, Page, Presence, Role, Snapshot, Welcome } from '../client/wire';
+import { Client, ClientError, type Content, type ConversationView, type Ending, type Entry, type LinkState, type LogEvent, MemoryStore, type Presence, Refused, type Role, type Snapshot, type Told, type Welcome } from '@conversa/client';
+import { takeSlot } from '@conversa/client/indexeddb';
+import { randomId, readJson, writeJson } from '../keep';
+import { bearer, type Tokens } from '../token';
 import { Conversation } from './conversation.svelte';
 
-const PAGE = 200;
 const TYPING_MS = 5_000;
+/** Waiting messages of one person; beyond it nothing more is taken. */
+const WAITING_MAX = 200;
+/** Refused messages that are kept for the person to decide about. */
+const FAILED_MAX = 50;
 
 /** What a page wants to know beyond the state. */
 export interface Hooks {
   /** The node has told what is open. */
   ready?(views: ConversationView[]): void;
   /** A live or replayed event; `fresh` when it is new to this page. */
-  event?(conversation: Conversation, ev: Ev, fresh: boolean): void;
+  event?(conversation: Conversation, ev: LogEvent, fresh: boolean): void;
+}
+
+/** A message that the node has not taken in, yet or at all. */
+export interface Outgoing {
+  local: string;
+  /** Null until the conversation is open. */
+  cv: string | null;
+  content: Content;
+  ts: number;
+  state: 'sending' | 'failed';
+  error: string | null;
 }
 
 export class Link {
@@ -24,55 +37,37 @@ export class Link {
   me = $state.raw<Welcome['principal'] | null>(null);
   presence = $state.raw<Presence | null>(null);
   conversations = $state.raw<Conversation[]>([]);
-  waiting = $state.raw<Outgoing[]>([]);
   /** Did the first snapshot come? */
   ready = $state(false);
   /** What was refused last, for the person to read. */
   refusal = $state.raw<{ code: string; msg: string } | null>(null);
+  #sending = $state.raw<Outgoing[]>([]);
+  #failed = $state.raw<Outgoing[]>([]);
+  waiting: Outgoing[] = $derived([...this.#failed, ...this.#sending]);
 
-  readonly connection: Connection;
-  readonly outbox: Outbox;
-  readonly #device: string;
-  /** Conversations whose log has to be read by pages, until that is done. */
-  readonly #unread = new Set<string>();
+  #client: Promise<Client> | null = null;
+  #skewMs = 0;
+  #failedKey = '';
 
   constructor(
-    role: Role,
-    owner: string,
+    private readonly role: Role,
+    private readonly owner: string,
     private readonly tokens: Tokens,
     private readonly hooks: Hooks = {},
-  ) {
-    this.#device = deviceId(role);
-    this.connection = new Connection({
-      role,
-      device: this.#device,
-      token: (fresh) => this.tokens.get(fresh),
-      listener: {
-        state: (state, ending) => this.#changed(state, ending),
-        welcome: (welcome) => this.#welcome(welcome),
-        snapshot: (snapshot) => this.#snapshot(snapshot),
-        event: (ev) => this.#event(ev),
-        ephemeral: (eph) => this.#ephemeral(eph),
-      },
-    });
-    this.outbox = new Outbox(this.connection, this.#device, `${role}.${owner}`, {
-      changed: (waiting) => (this.waiting = waiting),
-      sent: (outgoing, key, sent) => this.#sent(outgoing, key, sent),
-    });
-    this.waiting = this.outbox.waiting;
-  }
+  ) {}
 
   start(): void {
-    this.connection.start();
+    this.#client = this.#begin();
+    void this.#client.then((client) => client.start());
   }
 
   stop(): void {
-    this.connection.stop();
+    void this.#client?.then((client) => client.close());
   }
 
   /** The node's time now, as far as we know. */
   serverNow(now: number): number {
-    return now + this.connection.clockSkewMs;
+    return now + this.#skewMs;
   }
 
   find(cv: string): Conversation | null {
@@ -89,19 +84,46 @@ export class Link {
   }
 
   drop(cv: string): void {
-    this.connection.forget(cv);
+    this.#with((client) => client.forget(cv));
     this.conversations = this.conversations.filter((conversation) => conversation.cv !== cv);
   }
 
+  /** Says something; false when too much waits already. */
   send(cv: string | null, content: Content): boolean {
-    return this.outbox.add(cv, content);
+    if (this.#sending.length >= WAITING_MAX) return false;
+    // What becomes of it is told by `failed` and the event.
+    this.#with((client) => void client.send(cv, content).catch(() => undefined));
+    return true;
   }
 
-  /** Asks the node for something; a refusal is shown to the person and gives null, as does a lost connection. */
-  async ask<T = Record<string, unknown>>(m: string, request: { cv?: string; d?: unknown } = {}): Promise<T | null> {
+  /** Gives the messages that wait for a conversation theirs. */
+  bind(cv: string): void {
+    this.#with((client) => client.bind(cv));
+  }
+
+  /** Says a refused message again: later in the order than what was sent since. */
+  retry(local: string): void {
+    const outgoing = this.#failed.find((failed) => failed.local === local);
+    if (outgoing && this.send(outgoing.cv, outgoing.content)) this.discard(local);
+  }
+
+  discard(local: string): void {
+    this.#keepFailed(this.#failed.filter((failed) => failed.local !== local));
+    this.#with((client) => client.discard(local));
+  }
+
+  typing(cv: string): void {
+    this.#with((client) => client.typing(cv));
+  }
+
+  /** Asks the node for something, when it can be reached; a refusal is shown to the person and gives null. */
+  async ask<T = Record<string, unknown>>(m: string, { cv, d }: { cv?: string; d?: Record<string, unknown> } = {}): Promise<T | null> {
+    const client = await this.#client;
+    if (!client) return null;
     try {
       this.refusal = null;
-      return await this.connection.request<T>(m, { ...request, key: `${m}-${crypto.randomUUID().slice(0, 13)}` });
+      // Kept by this page only: a click of yesterday is not carried out today.
+      return await client.request<T>(m, d, { kind: 'keyed', ...(cv === undefined ? {} : { cv }) });
     } catch (error) {
       if (error instanceof Refused) this.refusal = { code: error.err.code, msg: error.err.msg };
       return null;
@@ -110,68 +132,74 @@ export class Link {
 
   /** Reads a conversation's log from where it stands here to its end. */
   async readLog(cv: string): Promise<void> {
-    const conversation = this.take(cv);
-    // Until the end is reached, a new connection begins again: events that come in between must not hide what is missing.
-    this.#unread.add(cv);
-    let after = 0;
-    for (;;) {
-      const page = await this.connection.request<Page>('history.page', { cv, d: { after, limit: PAGE } });
-      conversation.applyPage(page);
-      this.connection.advance(cv, 1, page.next ?? page.head);
-      if (page.next === null || page.next === undefined || page.next <= after) break;
-      after = page.next;
-    }
-    this.#unread.delete(cv);
+    this.take(cv);
+    await (await this.#client)?.catchUp(cv);
   }
 
-  #changed(state: LinkState, ending: Ending | null): void {
-    this.state = state;
-    this.ending = ending;
+  async #begin(): Promise<Client> {
+    const slot = await takeSlot({ owner: `${this.role}.${this.owner}` });
+    const device = slot?.device ?? `web-${randomId(12)}`;
+    const store = slot?.store ?? new MemoryStore();
+    this.#failedKey = `conversa.failed.${device}`;
+    this.#failed = readJson<Outgoing[]>(this.#failedKey, []);
+    const client = new Client({ url: location.origin, role: this.role, device, store, token: bearer(this.tokens) }, store, await store.load());
+    this.#sending = outgoing(client.waiting);
+    client.on('state', ({ state, ending }) => {
+      this.state = state;
+      this.ending = ending;
+    });
+    client.on('welcome', ({ welcome }) => {
+      this.me = welcome.principal;
+      this.#skewMs = client.clockSkewMs;
+    });
+    client.on('snapshot', ({ snapshot }) => this.#snapshot(snapshot));
+    client.on('event', ({ event }) => this.#event(event));
+    client.on('reread', ({ cv }) => this.find(cv)?.clear());
+    client.on('ephemeral', (told) => this.#ephemeral(told));
+    client.on('outbox', ({ waiting }) => (this.#sending = outgoing(waiting)));
+    client.on('failed', (told) => this.#refused(told));
+    return client;
   }
 
-  #welcome(welcome: Welcome): void {
-    this.me = welcome.principal;
-    for (const cv of welcome.stale ?? []) this.#unread.add(cv);
+  #with(act: (client: Client) => void): void {
+    void this.#client?.then(act);
   }
 
   #snapshot(snapshot: Snapshot): void {
-    for (const view of snapshot.conversations) {
-      // Let go of here, but not by the connection: the node will go on after its position.
-      if (this.find(view.cv) === null && this.connection.position(view.cv) > 0) this.#unread.add(view.cv);
-      this.take(view.cv).seen(view);
-    }
+    for (const view of snapshot.conversations) this.take(view.cv).seen(view);
     if (snapshot.presence) this.presence = snapshot.presence;
-    for (const cv of this.#unread) this.readLog(cv).catch(() => undefined);
     this.ready = true;
     this.hooks.ready?.(snapshot.conversations);
-    this.outbox.drive();
   }
 
-  #event(ev: Ev): void {
-    if (!ev.cv) return;
-    const unknown = this.find(ev.cv) === null;
+  #event(ev: LogEvent): void {
     const conversation = this.take(ev.cv);
     const fresh = conversation.apply(ev);
-    // The node goes on where it stood with us; what this page has let go of is read again.
-    if (unknown && (ev.o ?? 0) > 1) this.readLog(ev.cv).catch(() => undefined);
     this.hooks.event?.(conversation, ev, fresh);
   }
 
-  #ephemeral(eph: Eph): void {
+  #ephemeral({ eph }: Extract<Told, { type: 'ephemeral' }>): void {
     const conversation = eph.cv ? this.find(eph.cv) : null;
     if (!conversation) return;
     if (eph.k === 'typing') conversation.typingUntil = Date.now() + TYPING_MS;
     if (eph.k === 'queue.position') conversation.position = eph.d?.position ?? null;
   }
 
-  /** Our own message has its place: it is shown there, as others see it. */
-  #sent(outgoing: Outgoing, key: string, sent: Sent): void {
-    const me = this.me;
-    if (!me || sent.forwarded) return;
-    const author = { kind: me.role === 'agent' ? ('agent' as const) : ('visitor' as const), id: me.id, name: me.name };
-    const message = { id: sent.id, cv: sent.cv, o: sent.o, ts: sent.ts, key, author, content: outgoing.content, visibility: 'public' as const };
-    // A repeat of something already in the state must not move the state past events still to come.
-    const conversation = this.take(sent.cv);
-    conversation.apply({ k: 'message.created', o: sent.o, ts: sent.ts, d: { message } });
+  #refused({ entry, error }: Extract<Told, { type: 'failed' }>): void {
+    if (entry.m !== 'message.send' || (error instanceof ClientError && error.code === 'discarded')) return;
+    const msg = error instanceof Refused ? error.err.msg : error.message;
+    const failed: Outgoing = { local: entry.id, cv: entry.cv, content: entry.d.content as Content, ts: entry.ts, state: 'failed', error: msg };
+    this.#keepFailed([...this.#failed, failed].slice(-FAILED_MAX));
   }
+
+  #keepFailed(failed: Outgoing[]): void {
+    this.#failed = failed;
+    writeJson(this.#failedKey, failed);
+  }
+}
+
+function outgoing(waiting: readonly Entry[]): Outgoing[] {
+  return waiting
+    .filter(({ m }) => m === 'message.send')
+    .map(({ id, cv, d, ts }) => ({ local: id, cv, content: d.content as Content, ts, state: 'sending', error: null }));
 }

@@ -1,6 +1,6 @@
 // How events and people are put into words.
 
-import type { EventData, Message } from '../client/wire';
+import type { EventData, Message } from '@conversa/client';
 import type { Messages } from '../messages';
 
 /** An event's line in a transcript; null when people need not read it. */

@@ -1,8 +1,8 @@
 // What the agent's page knows and does: presence, offers, many conversations in the order in which they must be answered.
 
-import { read, readJson, write, writeJson } from '../client/keep';
-import { Tokens } from '../client/token';
-import type { Ev, Presence, PresenceState } from '../client/wire';
+import { read, readJson, write, writeJson } from '../keep';
+import { Tokens } from '../token';
+import type { LogEvent, Presence, PresenceState } from '@conversa/client';
 import type { Conversation } from '../chat/conversation.svelte';
 import { Link } from '../chat/link.svelte';
 import { clock } from '../clock.svelte';
@@ -146,7 +146,7 @@ export class Desk {
     if (presence) this.#count();
   }
 
-  #event(conversation: Conversation, ev: Ev): void {
+  #event(conversation: Conversation, ev: LogEvent): void {
     const { cv, view } = conversation;
     const live = view.o === ev.o;
     if (live && ev.k === 'conversation.offered' && view.offer?.agent === this.agent && view.offer.expires_ts > this.link.serverNow(Date.now())) {

@@ -1,8 +1,8 @@
 // What the visitor's page knows and does: one conversation at a time, opened when there is something to say.
 
-import { randomId, read, write } from '../client/keep';
-import { Tokens } from '../client/token';
-import type { Content, ConversationView } from '../client/wire';
+import { randomId, read, write } from '../keep';
+import { Tokens } from '../token';
+import type { Content, ConversationView } from '@conversa/client';
 import { Link } from '../chat/link.svelte';
 import type { Conversation } from '../chat/conversation.svelte';
 import { lang } from '../lang.svelte';
@@ -104,7 +104,7 @@ export class Talk {
   async #open(): Promise<string | null> {
     const live = this.#live();
     if (live) {
-      this.link.outbox.bind(live);
+      this.link.bind(live);
       return live;
     }
     if (this.opening) return null;
@@ -114,7 +114,7 @@ export class Talk {
     if (!opened) return null;
     this.link.take(opened.cv);
     this.#become(opened.cv);
-    this.link.outbox.bind(opened.cv);
+    this.link.bind(opened.cv);
     return opened.cv;
   }
 

@@ -1,6 +1,8 @@
-// The frames of protocol v1 as this client reads and writes them (JSON encoding). Unknown kinds and fields are ignored.
+// The frames of protocol v1 as this client reads and writes them. Unknown kinds, classes and fields are ignored.
 
-export type Role = 'visitor' | 'agent' | 'supervisor';
+import type { WireError } from './errors.js';
+
+export type Role = 'visitor' | 'agent' | 'supervisor' | 'bot' | 'app';
 export type Phase = 'bot' | 'queued' | 'offered' | 'assigned' | 'closed';
 export type PresenceState = 'online' | 'away' | 'offline';
 
@@ -103,13 +105,20 @@ export interface Message {
   author: { kind: AuthorKind; id: string; name: string };
   content: Content;
   visibility: 'public' | 'internal';
+  reply_to?: string;
+  edited_ts?: number;
+  recalled?: boolean;
 }
 
 /** What `d` of an event can hold; which of it depends on the kind. */
 export interface EventData {
   phase?: Phase;
   controller?: string | null;
+  /** The message of `message.created`; the id of the message of the other `message.*`. */
   message?: Message;
+  id?: string;
+  content?: Content;
+  emoji?: string;
   agent?: Person;
   visitor?: Person;
   channel?: string;
@@ -118,9 +127,14 @@ export interface EventData {
   offer?: string;
   expires_ts?: number;
   reason?: string;
-  by?: 'visitor' | 'agent' | 'system';
+  by?: string;
+  state?: string;
+  upto?: number;
+  final?: boolean;
+  [other: string]: unknown;
 }
 
+/** An event of the stream. Those of a log carry `cv`, `ep` and `o`; receipts and the like carry no `o`. */
 export interface Ev {
   t: 'ev';
   s: number;
@@ -132,34 +146,52 @@ export interface Ev {
   d: EventData;
 }
 
+/** An event of a conversation's log: each is handed on once, in the order of `o`. */
+export interface LogEvent {
+  k: string;
+  cv: string;
+  ep: number;
+  o: number;
+  ts: number;
+  d: EventData;
+}
+
 export interface Snapshot {
   conversations: ConversationView[];
   presence?: Presence;
 }
 
+/** What may get lost or be coalesced: `typing`, `queue.position`, `bot.delta`. */
 export interface Eph {
   t: 'eph';
   k: string;
   cv?: string;
-  d?: { position?: number };
-}
-
-export interface WireError {
-  code: string;
-  msg: string;
-  retry: boolean;
-  retry_after_ms?: number;
-  field?: string;
+  d?: { position?: number; by?: string; [other: string]: unknown };
 }
 
 export interface Welcome {
   session: string;
-  resumed: string;
-  stale: string[];
+  resume_token?: string;
+  resumed: 'full' | 'positions' | 'none';
+  stale?: string[];
+  from_s?: number;
   principal: { role: Role; id: string; name: string; tenant: string };
-  hb: { interval_ms: number; timeout_ms: number };
+  hb?: { interval_ms: number; timeout_ms: number };
+  limits?: { frame?: number; inflight?: number; window?: number; rate?: { per_s: number; burst: number } };
+  server?: { version: string; node: string };
+  features?: string[];
+  url?: string;
+  retain_s?: number;
 }
 
+export interface Goaway {
+  reason: string;
+  after_ms: number;
+  deadline_ms?: number;
+  url?: string;
+}
+
+/** One page of a conversation's log: `history.page` has messages and events, REST has messages (as `items`) only. */
 export interface Page {
   messages: Message[];
   events: { k: string; o: number; ts: number; ep?: number; d: EventData }[];
@@ -167,10 +199,26 @@ export interface Page {
   head: number;
 }
 
+/** What the server said when it took a message in for ever. */
+export interface Sent {
+  id: string;
+  cv: string;
+  /** 0 when the server no longer knows where it stands (a very old repeat). */
+  o: number;
+  ep: number;
+  ts: number;
+  dup?: boolean;
+  forwarded?: boolean;
+}
+
+/** Any frame from the server. */
 export type Frame =
   | { t: 'welcome'; ts: number; d: Welcome }
   | Ev
   | Eph
   | { t: 'res'; id: number; d?: Record<string, unknown>; err?: WireError }
   | { t: 'ping' | 'pong'; n?: number }
+  | { t: 'goaway'; d: Goaway }
+  | { t: 'lag'; d: { behind: number; mode?: string } }
+  | { t: 'batch'; d: Frame[] }
   | { t: 'bye'; code: number; reason: string };

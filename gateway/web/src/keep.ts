@@ -48,13 +48,3 @@ export function randomId(length = 16): string {
   const bytes = crypto.getRandomValues(new Uint8Array(length));
   return Array.from(bytes, (byte) => 'abcdefghijklmnopqrstuvwxyz012345'[byte & 31]).join('');
 }
-
-/** The stable id of this browser in one role: the node replaces an older socket of the same device. */
-export function deviceId(role: string): string {
-  const key = `conversa.device.${role}`;
-  const known = read(key);
-  if (known) return known;
-  const made = `web-${randomId(12)}`;
-  write(key, made);
-  return made;
-}

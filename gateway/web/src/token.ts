@@ -1,6 +1,6 @@
 // Tokens from the node's development door. In production the company's own server signs them; this door then answers 404.
 
-import type { Role } from './wire';
+import { NoToken, type Role } from '@conversa/client';
 
 export interface Token {
   token: string;
@@ -10,7 +10,7 @@ export interface Token {
 }
 
 /** The node hands out no development tokens. */
-export class NoTokens extends Error {}
+export class NoTokens extends NoToken {}
 
 /** A token is asked for again when it has less than this left. */
 const MARGIN_MS = 30_000;
@@ -41,6 +41,11 @@ export class Tokens {
     this.#held = (await response.json()) as Token;
     return this.#held;
   }
+}
+
+/** The tokens as the client wants them. */
+export function bearer(tokens: Tokens): (fresh: boolean) => Promise<string> {
+  return async (fresh) => (await tokens.get(fresh)).token;
 }
 
 export interface People {
