@@ -18,6 +18,7 @@ pub use command::{Command, Say};
 pub use event::{Closer, Event, Held, OfferEnd, QueueReason, Said};
 pub use seen::ClientKey;
 
+use crate::desk::Skills;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
 use crate::time::Time;
 use seen::Seen;
@@ -112,6 +113,35 @@ pub struct Wait {
     pub since: Time,
     /// Larger goes first: 0 for all, 1 for conversations that lost their agent.
     pub priority: u8,
+    /// What the agent must be able to do, and how well; relaxes as the wait grows.
+    #[serde(default, skip_serializing_if = "Skills::is_empty")]
+    pub needs: Skills,
+    /// Until when it should be answered: within a priority the one with the least time left goes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Time>,
+    /// Points of an agent's capacity that it takes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: u16,
+    /// The agent who is asked first if free: the last one, or the owner of the contact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefers: Option<PersonId>,
+}
+
+impl Wait {
+    /// A wait that any agent may end.
+    #[must_use]
+    pub fn new(queue: QueueId, since: Time, priority: u8) -> Self {
+        Self { queue, since, priority, needs: Skills::new(), due: None, weight: 1, prefers: None }
+    }
+}
+
+fn one() -> u16 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_one(weight: &u16) -> bool {
+    *weight == 1
 }
 
 /// An offer to one agent.
@@ -123,6 +153,9 @@ pub struct Offer {
     pub agent: Person,
     /// Until when it stands.
     pub expires: Time,
+    /// The queue's agents take what they are offered without being asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub auto: bool,
 }
 
 /// Where a conversation stands: exactly one of these.

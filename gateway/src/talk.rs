@@ -33,8 +33,6 @@ pub(crate) const PING: Duration = Duration::from_secs(25);
 pub(crate) const PONG: Duration = Duration::from_secs(10);
 /// A request without an answer for this time is told so; its outcome is unknown.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// An agent without a socket for this time is gone.
-const GRACE: Duration = Duration::from_secs(15);
 /// Frames written together at most.
 const TOGETHER_MAX: usize = 64;
 /// Events that a client may leave unacknowledged; beyond it the server waits for its `ack`.
@@ -245,8 +243,10 @@ impl Talk {
         }
         let (host, agent) = (Arc::clone(&self.edge.host), self.agent());
         let (tenant, person) = (self.principal.tenant.clone(), self.principal.id.clone());
+        let Ok(company) = self.edge.company(&tenant) else { return };
+        let grace = Duration::from_millis(company.grace_ms.max(0).unsigned_abs());
         tokio::spawn(async move {
-            tokio::time::sleep(GRACE).await;
+            tokio::time::sleep(grace).await;
             if !host.lobby().holds(&tenant, &person) {
                 host.hint(&agent, Payload::of(AgentCommand::Gone));
             }

@@ -29,6 +29,8 @@ pub type Log<E> = Vec<Entry<E>>;
 pub struct History {
     /// Places of each agent, as the company set them.
     pub capacity: BTreeMap<PersonId, u16>,
+    /// Points that a conversation takes.
+    pub weight: u16,
     /// The queues that each agent serves.
     pub serves: BTreeMap<PersonId, Vec<QueueId>>,
     /// Agents who have had no socket for longer than any grace.

@@ -24,7 +24,9 @@ impl Behaviour for Conversation {
     type Event = Event;
 
     fn decide(&self, cx: &Context<'_>, command: Command) -> Decision<Event> {
-        self.0.decide(cx.now, command)
+        let mut events = self.0.decide(cx.now, command)?;
+        self.route(cx, &mut events);
+        Ok(events)
     }
 
     fn apply(&mut self, event: &Event) {
@@ -47,11 +49,11 @@ impl Behaviour for Conversation {
                     why: *why,
                 };
                 out.tell::<Queue>(queue, returned);
-                out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
+                out.tell::<Agent>(agent, release(id, offer, *why == OfferEnd::TimedOut));
             }
             Event::OfferRejected { queue, offer, agent, .. } => {
                 self.tell_rejected(id, queue, offer, agent, out);
-                out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
+                out.tell::<Agent>(agent, release(id, offer, false));
             }
             Event::Assigned { agent, offer, queue, .. } => {
                 out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
@@ -67,7 +69,7 @@ impl Behaviour for Conversation {
                 match (held, assigned) {
                     (true, true) => out.tell::<Agent>(agent, AgentCommand::Confirm { conversation, offer }),
                     (true, false) => {}
-                    (false, _) => out.tell::<Agent>(agent, AgentCommand::Release { conversation, offer }),
+                    (false, _) => out.tell::<Agent>(agent, release(conversation, &offer, false)),
                 }
             }
             Event::Closed { held, at, .. } => self.tell_closed(id, held, *at, out),
@@ -129,7 +131,25 @@ impl Behaviour for Conversation {
     }
 }
 
+fn release(conversation: ConversationId, offer: &OfferId, missed: bool) -> AgentCommand {
+    AgentCommand::Release { conversation, offer: offer.clone(), missed }
+}
+
 impl Conversation {
+    /// Waits are what the company's settings make of them: the event carries it.
+    fn route(&self, cx: &Context<'_>, events: &mut [Event]) {
+        let opened = events
+            .iter()
+            .find_map(|event| if let Event::Opened(opening) = event { Some(opening.clone()) } else { None });
+        let Some(opening) = self.0.opening().or(opened.as_ref()) else { return };
+        let last = self.0.agent().map(|agent| &agent.id).or(self.0.parted().map(|(agent, _)| agent));
+        for event in events {
+            if let Event::Queued { wait, .. } = event {
+                cx.tenant.route(opening, last, wait);
+            }
+        }
+    }
+
     /// The visitor sees what is public; the agent who holds it, and one who just lost it, see everything.
     fn show(&self, out: &mut Outbox) {
         if let Some(opening) = self.0.opening() {
@@ -193,7 +213,7 @@ impl Conversation {
             out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
         }
         if let Some((agent, offer)) = &held.place {
-            out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
+            out.tell::<Agent>(agent, release(id, offer, false));
         }
         if let Some(opening) = self.0.opening() {
             let ended = session::Command::End { channel: opening.channel.clone(), conversation: id, at };

@@ -46,7 +46,7 @@ impl Conversation {
         let bot = opening.bot.is_some();
         let mut events = vec![Event::Opened(opening)];
         if !bot {
-            events.push(queued(now, Wait { queue, since: now, priority: 0 }, QueueReason::NoBot));
+            events.push(queued(now, Wait::new(queue, now, 0), QueueReason::NoBot));
         }
         Ok(events)
     }
@@ -90,7 +90,7 @@ impl Conversation {
         }
         match &self.phase {
             Phase::Bot => {
-                let wait = Wait { queue: opening.queue.clone(), since: now, priority: 0 };
+                let wait = Wait::new(opening.queue.clone(), now, 0);
                 Ok(vec![queued(now, wait, reason)])
             }
             Phase::Queued(_) | Phase::Offered(..) | Phase::Assigned { .. } => Err(Refusal::duplicate(None)),
@@ -101,7 +101,10 @@ impl Conversation {
     fn offer(&self, now: Time, queue: QueueId, offer: Offer) -> Vec<Event> {
         match &self.phase {
             Phase::Queued(wait) if wait.queue == queue && !self.void.contains(&offer.id) => {
-                vec![Event::Offered { queue, offer, at: now }]
+                let (agent, id) = (offer.agent.clone(), offer.id.clone());
+                let taken =
+                    offer.auto.then(|| Event::Assigned { agent, offer: id, queue: queue.clone(), at: now });
+                [Event::Offered { queue, offer, at: now }].into_iter().chain(taken).collect()
             }
             // The very offer that stands, told again: nothing to do.
             Phase::Offered(_, standing) if standing.id == offer.id => Vec::new(),
@@ -169,7 +172,7 @@ impl Conversation {
             Phase::Assigned { offer: held, agent: holder, queue }
                 if *held == *offer && holder.id == *agent =>
             {
-                let wait = Wait { queue: queue.clone(), since: now, priority: 1 };
+                let wait = Wait::new(queue.clone(), now, 1);
                 vec![queued(now, wait, QueueReason::AgentGone)]
             }
             Phase::Unopened => Vec::new(),
@@ -242,11 +245,7 @@ impl Conversation {
             (Phase::Closed { .. }, true) => {
                 let mut events = vec![Event::Reopened { bot: opening.bot.clone(), at: now }, again];
                 if opening.bot.is_none() {
-                    events.push(queued(
-                        now,
-                        Wait { queue: opening.queue.clone(), since: now, priority: 0 },
-                        QueueReason::NoBot,
-                    ));
+                    events.push(queued(now, Wait::new(opening.queue.clone(), now, 0), QueueReason::NoBot));
                 }
                 events
             }

@@ -52,7 +52,8 @@ fn command(line: &str, now: Time) -> Command {
         }),
         ["human"] => Command::AskHuman { by: author("vi"), reason: QueueReason::Asked },
         ["offer", agent, id] => {
-            let offer = Offer { id: offer(id), agent: person(agent), expires: now.after_ms(20_000) };
+            let offer =
+                Offer { id: offer(id), agent: person(agent), expires: now.after_ms(20_000), auto: false };
             Command::Offer { queue: QueueId::new("q"), offer }
         }
         ["accept", agent, id] => Command::Accept { agent: PersonId::new(agent), offer: offer(id) },

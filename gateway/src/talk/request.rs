@@ -65,6 +65,8 @@ struct SetPresence {
     state: Presence,
     #[serde(default)]
     capacity: Option<u16>,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 const METHODS: &str = "message.send, conversation.open, conversation.close, human.request, history.page (visitors); \
@@ -195,10 +197,10 @@ impl Talk {
     }
 
     fn set_presence(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let SetPresence { state, capacity } = self.params(bytes)?;
+        let SetPresence { state, capacity, reason } = self.params(bytes)?;
         let agent = self.agent();
         self.spawn(id, move |edge, _| async move {
-            let command = AgentCommand::SetPresence { presence: state, capacity };
+            let command = AgentCommand::SetPresence { presence: state, capacity, reason };
             edge.host.ask(&agent, Payload::of(command)).await?;
             let view = edge.host.view_json(&agent).await?;
             Ok(json!({ "state": view["state"], "capacity": view["capacity"], "places": view["places"] }))
