@@ -5,6 +5,7 @@
 mod apply;
 mod command;
 mod decide;
+mod desk;
 mod event;
 mod seen;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 pub use command::{Command, Say};
+pub use desk::{Asker, DeskCommand, DeskEvent, SLOTS_MAX, SUMMARY_CHARS_MAX, Target};
 pub use event::{Closer, Event, Held, OfferEnd, QueueReason, Said};
 pub use seen::ClientKey;
 
@@ -235,6 +237,11 @@ pub struct Conversation {
     /// Offers to be rejected when they come.
     #[serde(default)]
     void: VecDeque<OfferId>,
+    /// Supervisors who see everything, and those who speak.
+    #[serde(default)]
+    watching: Vec<Person>,
+    #[serde(default)]
+    barged_in: Vec<Person>,
 }
 
 impl Conversation {

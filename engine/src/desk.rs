@@ -6,6 +6,7 @@
 mod agent;
 mod policy;
 mod queue;
+mod rights;
 #[cfg(test)]
 mod tests;
 
@@ -14,3 +15,4 @@ pub use policy::{
     AgentPolicy, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, RINGS_MAX, Ring, Skills, WhenGone,
 };
 pub use queue::{AVOID_MS, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};
+pub use rights::{Op, Part, Relation, may};

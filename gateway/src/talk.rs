@@ -2,9 +2,11 @@
 
 mod catch_up;
 mod connect;
+mod desk;
 mod outgoing;
 mod pace;
 mod request;
+mod supervise;
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-const ENCODINGS: [(Encoding, &str); 2] =
+pub(super) const ENCODINGS: [(Encoding, &str); 2] =
     [(Encoding::Json, "conversa.v1.json"), (Encoding::MessagePack, "conversa.v1.msgpack")];
 
 fn vectors<T: for<'de> Deserialize<'de>>(name: &str) -> T {
@@ -25,7 +25,7 @@ fn vectors<T: for<'de> Deserialize<'de>>(name: &str) -> T {
         .expect("the vectors are JSON")
 }
 
-async fn node(folder: &Path) -> Running {
+pub(super) async fn node(folder: &Path) -> Running {
     let mut config = Config::default();
     config.node.listen = "127.0.0.1:0".into();
     config.node.data = folder.join("data");
@@ -35,7 +35,7 @@ async fn node(folder: &Path) -> Running {
     serve(config, folder).await.expect("a node starts")
 }
 
-async fn stop(node: Running) {
+pub(super) async fn stop(node: Running) {
     node.stop.stop();
     node.ended().await.expect("it stops");
 }
@@ -73,14 +73,14 @@ fn decode(message: &Message) -> Option<Value> {
 }
 
 /// A connected client.
-struct Client {
+pub(super) struct Client {
     stream: Stream,
     encoding: Encoding,
     id: u64,
 }
 
 impl Client {
-    async fn connect(
+    pub(super) async fn connect(
         node: &Running,
         role: &str,
         id: &str,
@@ -98,7 +98,7 @@ impl Client {
         client
     }
 
-    async fn next(&mut self) -> Value {
+    pub(super) async fn next(&mut self) -> Value {
         loop {
             let message = self.stream.next().await.expect("the stream goes on").expect("a message");
             if let Some(frame) = decode(&message) {
@@ -108,7 +108,7 @@ impl Client {
     }
 
     /// The response to a request; events in between are passed over.
-    async fn ask(&mut self, mut request: Value) -> Value {
+    pub(super) async fn ask(&mut self, mut request: Value) -> Value {
         self.id += 1;
         let id = self.id;
         let map = request.as_object_mut().expect("a request is a map");

@@ -115,6 +115,10 @@ pub enum What {
     Accept,
     /// Not the offered conversation.
     Decline,
+    /// That somebody else goes on with it.
+    Transfer,
+    /// No longer to wait.
+    LeaveQueue,
 }
 
 /// What one socket showed, from its attachment to its end.

@@ -2,7 +2,7 @@
 
 use conversa_actors::behaviours::SessionEvent;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{AuthorKind, Event, Said};
+use conversa_engine::conversation::{AuthorKind, DeskEvent, Event, Said};
 use conversa_engine::desk::{AgentEvent, QueueEvent};
 use conversa_engine::ids::{ConversationId, PersonId};
 use conversa_engine::refusal::Code;
@@ -507,6 +507,9 @@ fn moves(event: &Event) -> bool {
             | Event::PlaceChecked { .. }
             | Event::OfferVoided { .. }
             | Event::OfferRejected { .. }
+            | Event::Desk(
+                DeskEvent::Transferred { .. } | DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. }
+            )
     )
 }
 

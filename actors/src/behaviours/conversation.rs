@@ -1,6 +1,6 @@
 //! A conversation as an actor: the engine judges, this says whom to tell.
 
-use conversa_engine::conversation::{self as domain, AuthorKind, Command, Event, OfferEnd, Phase};
+use conversa_engine::conversation::{self as domain, AuthorKind, Command, DeskEvent, Event, OfferEnd, Phase};
 use conversa_engine::desk::{AgentCommand, QueueCommand};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::refusal::Decision;
@@ -72,6 +72,11 @@ impl Behaviour for Conversation {
                     (false, _) => out.tell::<Agent>(agent, release(conversation, &offer, false)),
                 }
             }
+            Event::Desk(DeskEvent::Transferred { released: (agent, offer), .. }) => {
+                out.tell::<Agent>(agent, release(id, offer, false));
+            }
+            Event::Desk(DeskEvent::BotTook { held, .. }) => tell_released(id, held, out),
+            Event::Desk(DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. }) => {}
             Event::Closed { held, at, .. } => self.tell_closed(id, held, *at, out),
             Event::Forwarded(said) => {
                 if let Some(opening) = self.0.opening() {
@@ -95,7 +100,12 @@ impl Behaviour for Conversation {
     fn audience(&self) -> Vec<PersonId> {
         let visitor = self.0.opening().map(|opening| opening.visitor.id.clone());
         let parted = self.0.parted().map(|(agent, _)| agent.clone());
-        visitor.into_iter().chain(self.0.agent().map(|agent| agent.id.clone())).chain(parted).collect()
+        visitor
+            .into_iter()
+            .chain(self.0.agent().map(|agent| agent.id.clone()))
+            .chain(parted)
+            .chain(self.0.watching().iter().map(|one| one.id.clone()))
+            .collect()
     }
 
     fn view(&self) -> Value {
@@ -135,6 +145,15 @@ fn release(conversation: ConversationId, offer: &OfferId, missed: bool) -> Agent
     AgentCommand::Release { conversation, offer: offer.clone(), missed }
 }
 
+fn tell_released(id: ConversationId, held: &domain::Held, out: &mut Outbox) {
+    if let Some(queue) = &held.queue {
+        out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+    }
+    if let Some((agent, offer)) = &held.place {
+        out.tell::<Agent>(agent, release(id, offer, false));
+    }
+}
+
 impl Conversation {
     /// Waits are what the company's settings make of them: the event carries it.
     fn route(&self, cx: &Context<'_>, events: &mut [Event]) {
@@ -163,6 +182,7 @@ impl Conversation {
         {
             out.push(agent);
         }
+        self.0.watching().iter().for_each(|supervisor| out.push(&supervisor.id));
     }
 
     /// A conversation that still waits is to be offered again; one that does not is to leave the queue.
@@ -209,12 +229,7 @@ impl Conversation {
     }
 
     fn tell_closed(&self, id: ConversationId, held: &domain::Held, at: Time, out: &mut Outbox) {
-        if let Some(queue) = &held.queue {
-            out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
-        }
-        if let Some((agent, offer)) = &held.place {
-            out.tell::<Agent>(agent, release(id, offer, false));
-        }
+        tell_released(id, held, out);
         if let Some(opening) = self.0.opening() {
             let ended = session::Command::End { channel: opening.channel.clone(), conversation: id, at };
             out.tell::<Session>(&opening.visitor.id, ended);

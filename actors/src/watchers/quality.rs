@@ -59,6 +59,7 @@ impl Watcher for Quality {
             | Event::OfferEnded { .. }
             | Event::OfferRejected { .. }
             | Event::OfferVoided { .. }
+            | Event::Desk(_)
             | Event::PlaceChecked { .. }
             | Event::Forwarded(_) => {}
         }
@@ -132,6 +133,7 @@ fn what(event: &Event) -> Option<What<'_>> {
         | Event::OfferEnded { .. }
         | Event::OfferRejected { .. }
         | Event::OfferVoided { .. }
+        | Event::Desk(_)
         | Event::PlaceChecked { .. }
         | Event::Forwarded(_) => None,
     }

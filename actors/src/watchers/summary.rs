@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use conversa_engine::conversation::{Event, Person};
+use conversa_engine::conversation::{DeskEvent, Event, Person};
 use conversa_engine::ids::{ConversationId, QueueId};
 use conversa_engine::time::Time;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,7 @@ impl Watcher for Summary {
             | Event::PlaceChecked { .. }
             | Event::OfferRejected { .. }
             | Event::OfferVoided { .. } => false,
+            Event::Desk(event) => matches!(event, DeskEvent::BotTook { .. }),
             Event::Opened(_)
             | Event::Queued { .. }
             | Event::Offered { .. }
@@ -80,6 +81,10 @@ impl Watcher for Summary {
                 line.closed = Some(*at);
                 "closed"
             }
+            Event::Desk(DeskEvent::BotTook { .. }) => {
+                line.agent = None;
+                "bot"
+            }
             Event::Reopened { .. } => {
                 line.closed = None;
                 "bot"
@@ -88,7 +93,10 @@ impl Watcher for Summary {
             | Event::Forwarded(_)
             | Event::PlaceChecked { .. }
             | Event::OfferRejected { .. }
-            | Event::OfferVoided { .. } => return,
+            | Event::OfferVoided { .. }
+            | Event::Desk(
+                DeskEvent::Transferred { .. } | DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. },
+            ) => return,
         };
         line.phase = Some(phase.to_owned());
     }

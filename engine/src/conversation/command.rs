@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Closer, Offer, Opening, QueueReason, Said, Visibility, seen::ClientKey};
+use super::{
+    Asker, Author, Closer, DeskCommand, Offer, Opening, QueueReason, Said, Visibility, seen::ClientKey,
+};
 use crate::content::Content;
 use crate::ids::{OfferId, PersonId, QueueId};
 
@@ -59,6 +61,13 @@ pub enum Command {
         agent: PersonId,
         /// The place's offer.
         offer: OfferId,
+    },
+    /// Something of the desk beside offers.
+    Desk {
+        /// Who asks.
+        by: Asker,
+        /// For what.
+        command: DeskCommand,
     },
     /// End it.
     Close {

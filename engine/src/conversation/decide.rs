@@ -33,6 +33,7 @@ impl Conversation {
                 let held = self.holds(&agent, &offer);
                 Ok(vec![Event::PlaceChecked { agent, offer, held, at: now }])
             }
+            Command::Desk { by, command } => self.desk(now, by, command),
             Command::Close { by, person, reason } => self.close(now, by, person.as_ref(), reason),
             Command::Carry { said, reopen } => Ok(self.carry(now, said, reopen)),
         }
@@ -57,7 +58,7 @@ impl Conversation {
         let key = say.key.as_ref().map_or(Ok(()), |key| self.seen.judge(&say.author, key, &say.content));
         match key {
             Err(refusal) if refusal.code == Code::Duplicate => return Err(refusal),
-            known => may_say(&self.phase, opening, &say).and(known)?,
+            known => self.may_say(opening, &say).and(known)?,
         }
         say.content.check()?;
         // Stars are the answer to "how did we do": they belong to the closed conversation and open nothing.
@@ -197,7 +198,13 @@ impl Conversation {
         }
     }
 
-    fn close(&self, now: Time, by: Closer, person: Option<&PersonId>, reason: String) -> Decision<Event> {
+    pub(super) fn close(
+        &self,
+        now: Time,
+        by: Closer,
+        person: Option<&PersonId>,
+        reason: String,
+    ) -> Decision<Event> {
         let opening = self.opened()?;
         if self.away > 0 && !matches!(self.phase, Phase::Closed { .. }) {
             // Closed now, it would send them round again, behind later ones.
@@ -254,6 +261,12 @@ impl Conversation {
                 _,
             ) => vec![again],
         }
+    }
+
+    /// A supervisor who barged in speaks beside whoever else may.
+    fn may_say(&self, opening: &Opening, say: &Say) -> Result<(), Refusal> {
+        let beside = say.author.kind == AuthorKind::Agent && self.barged_in(&say.author.id);
+        if beside { Ok(()) } else { may_say(&self.phase, opening, say) }
     }
 
     fn opened(&self) -> Result<&Opening, Refusal> {

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use expect_test::{Expect, expect};
 
 use super::{
-    Author, AuthorKind, Closer, Command, Conversation, Event, Offer, Opening, Person, QueueReason, Say,
-    Visibility,
+    Author, AuthorKind, Closer, Command, Conversation, DeskEvent, Event, Offer, Opening, Person, QueueReason,
+    Say, Visibility,
 };
 use crate::content::Content;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
@@ -89,6 +89,12 @@ fn word(event: &Event) -> String {
         ),
         Event::Forwarded(said) => format!("forwarded: {}", said.content.plain()),
         Event::Reopened { .. } => "reopened".into(),
+        Event::Desk(event) => match event {
+            DeskEvent::Transferred { by, to, .. } => format!("{} transfers to {to:?}", by.id),
+            DeskEvent::BotTook { bot, .. } => format!("{bot} took it"),
+            DeskEvent::Watched { by, on, .. } => format!("{} watches: {on}", by.id),
+            DeskEvent::BargedIn { by, on, .. } => format!("{} speaks: {on}", by.id),
+        },
     }
 }
 

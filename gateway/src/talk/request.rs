@@ -9,7 +9,7 @@ use conversa_actors::behaviours::{Conversation, Session, SessionCommand};
 use conversa_actors::letter::Payload;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{
-    Author, AuthorKind, Closer, Command, Person, QueueReason, Say, Visibility,
+    Author, AuthorKind, Closer, Command, DeskCommand, Person, QueueReason, Say, Visibility,
 };
 use conversa_engine::desk::{AgentCommand, Presence};
 use conversa_engine::ids::{ConversationId, OfferId, is_id};
@@ -69,8 +69,9 @@ struct SetPresence {
     reason: Option<String>,
 }
 
-const METHODS: &str = "message.send, conversation.open, conversation.close, human.request, history.page (visitors); \
-     presence.set, offer.accept, offer.decline, message.send, conversation.close, history.page (agents)";
+const METHODS: &str = "message.send, conversation.open, conversation.close, human.request, queue.leave, history.page (visitors); \
+     presence.set, offer.accept, offer.decline, message.send, conversation.transfer, conversation.close, history.page (agents); \
+     monitor.start, whisper.send, barge.in, message.send, queue.pause, history.page (supervisors)";
 
 impl Talk {
     /// Takes a request; what it asks for is answered through the socket's queue.
@@ -101,7 +102,7 @@ impl Talk {
         }
         let role = self.principal.role;
         match (head.m.as_deref().unwrap_or_default(), role) {
-            ("message.send", Role::Visitor | Role::Agent) => self.send(head, bytes, id),
+            ("message.send", _) => self.send(head, bytes, id),
             ("conversation.open", Role::Visitor) => self.open(bytes, id),
             ("human.request", Role::Visitor) => {
                 let by = self.author();
@@ -120,9 +121,25 @@ impl Talk {
             }
             ("presence.set", Role::Agent) => self.set_presence(bytes, id),
             ("history.page", _) => self.history(head, bytes, id),
+            ("queue.leave", Role::Visitor) => self.ask_desk(head, id, DeskCommand::LeaveQueue),
+            ("conversation.transfer", Role::Agent) => self.transfer(head, bytes, id),
+            ("monitor.start", Role::Supervisor) => self.monitor(head, bytes, id),
+            ("whisper.send", Role::Supervisor) => self.whisper(head, bytes, id),
+            ("barge.in", Role::Supervisor) => self.barge_in(head, bytes, id),
+            ("queue.pause", Role::Supervisor) => self.pause_queue(bytes, id),
             (
-                method @ ("message.send" | "conversation.open" | "human.request" | "conversation.close"
-                | "offer.accept" | "offer.decline" | "presence.set"),
+                method @ ("queue.leave"
+                | "conversation.transfer"
+                | "monitor.start"
+                | "whisper.send"
+                | "barge.in"
+                | "queue.pause"
+                | "conversation.open"
+                | "human.request"
+                | "conversation.close"
+                | "offer.accept"
+                | "offer.decline"
+                | "presence.set"),
                 _,
             ) => Err(Refusal::new(Code::Forbidden, format!("{method} is not for your role"))),
             ("", _) => Err(Refusal::new(Code::BadRequest, "a req names its method in m")),
@@ -133,7 +150,7 @@ impl Talk {
         }
     }
 
-    fn params<P: serde::de::DeserializeOwned>(&self, bytes: &Bytes) -> Result<P, Refusal> {
+    pub(super) fn params<P: serde::de::DeserializeOwned>(&self, bytes: &Bytes) -> Result<P, Refusal> {
         wire::params(self.encoding, bytes)
     }
 
@@ -146,13 +163,13 @@ impl Talk {
     }
 
     /// Asks the conversation that the request names.
-    fn command(&self, head: &Head<'_>, id: u64, command: Command) -> Result<(), Refusal> {
+    pub(super) fn command(&self, head: &Head<'_>, id: u64, command: Command) -> Result<(), Refusal> {
         let address = self.conversation(head)?;
         self.edge.host.request(&address, Payload::of(command), &self.socket, id);
         Ok(())
     }
 
-    fn conversation(&self, head: &Head<'_>) -> Result<Address, Refusal> {
+    pub(super) fn conversation(&self, head: &Head<'_>) -> Result<Address, Refusal> {
         let cv = head
             .cv
             .as_deref()
@@ -218,7 +235,7 @@ impl Talk {
     }
 
     /// Deals with a request beside the socket's own task; the answer comes through the socket's queue.
-    fn spawn<F>(&self, id: u64, work: impl FnOnce(Arc<Edge>, Principal) -> F)
+    pub(super) fn spawn<F>(&self, id: u64, work: impl FnOnce(Arc<Edge>, Principal) -> F)
     where
         F: Future<Output = Result<Value, Refusal>> + std::marker::Send + 'static,
     {

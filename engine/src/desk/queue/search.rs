@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::lanes::{Needs, Rank};
+use super::lanes::Rank;
 use super::{MATCH_MAX, PlaceAsk, Queue, QueueEvent, Seen, Waiting};
+use crate::conversation::Wait;
 use crate::desk::policy::{Choice, QueuePolicy, Skills};
 use crate::ids::{ConversationId, OfferId, PersonId};
 use crate::time::Time;
@@ -68,7 +69,7 @@ impl<'a> Search<'a> {
             free.min_by_key(|(_, seen)| seen.order(self.policy.choice)).map(|(agent, _)| agent)
         };
         if let Some(agent) = preferred.or_else(best).cloned() {
-            self.ask(conversation, &agent, waiting.wait.weight);
+            self.ask(conversation, &agent, &waiting.wait);
         }
     }
 
@@ -78,9 +79,10 @@ impl<'a> Search<'a> {
             let Some(seen) = self.seen(agent) else { return };
             let lanes = self.queue.lanes.iter();
             let lanes = lanes.filter(|(needs, _)| seen.can_take(needs.weight) && seen.matches(&needs.skills));
-            let first = lanes.filter_map(|(needs, lane)| Some((self.head(agent, lane)?, needs))).min();
-            let Some(((.., conversation), Needs { weight, .. })) = first else { return };
-            self.ask(conversation, agent, *weight);
+            let first = lanes.filter_map(|(_, lane)| self.head(agent, lane)).min();
+            let Some((.., conversation)) = first else { return };
+            let Some(waiting) = self.queue.waiting.get(&conversation) else { return };
+            self.ask(conversation, agent, &waiting.wait);
         }
     }
 
@@ -106,10 +108,11 @@ impl<'a> Search<'a> {
         self.agents.get(agent).or_else(|| self.queue.agents.get(agent))
     }
 
-    fn ask(&mut self, conversation: ConversationId, agent: &PersonId, weight: u16) {
+    fn ask(&mut self, conversation: ConversationId, agent: &PersonId, wait: &Wait) {
         let Some(mut seen) = self.seen(agent).cloned() else { return };
         self.offers += 1;
-        let offer = OfferId::new(format!("of_{:x}_{}", hash_of(conversation), self.offers));
+        let offer = OfferId::new(format!("of_{:x}_{}", hash_of(conversation, wait), self.offers));
+        let weight = wait.weight;
         seen.asks.insert(offer.clone(), weight);
         seen.turn = self.offers;
         self.agents.insert(agent.clone(), seen);
@@ -149,7 +152,8 @@ impl Seen {
     }
 }
 
-/// Offers of different conversations must not share a name.
-fn hash_of(conversation: ConversationId) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(conversation.to_string().as_bytes())
+/// Offers of different conversations must not share a name, nor those of one conversation in different queues, which each count for
+/// themselves.
+fn hash_of(conversation: ConversationId, wait: &Wait) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(format!("{conversation}/{}", wait.queue).as_bytes())
 }

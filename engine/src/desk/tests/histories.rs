@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use super::chance::Chance;
 use super::world::{World, queue_id};
-use crate::conversation::{Author, AuthorKind, Closer, Command, Opening, Person, Phase, QueueReason};
-use crate::desk::{AgentCommand, AgentPolicy, Choice, Presence, QueueCommand, Ring, Skills, WhenGone};
+use crate::conversation::{
+    Asker, Author, AuthorKind, Closer, Command, DeskCommand, Opening, Person, Phase, QueueReason, Target,
+};
+use crate::desk::{AgentCommand, AgentPolicy, Choice, Part, Presence, QueueCommand, Ring, Skills, WhenGone};
 use crate::ids::{ConversationId, OfferId, PersonId, SkillId};
 use crate::refusal::Code;
 use crate::time::Time;
@@ -136,6 +138,19 @@ fn step(
             }
         }
         10 => world.tick(),
+        11 => {
+            let to = [Target::Queue(queue_id()), Target::Bot][chance.below(2)].clone();
+            let (summary, slots) = (String::new(), BTreeMap::new());
+            let transfer = DeskCommand::Transfer { to, summary, slots };
+            let Phase::Assigned { agent, .. } = world.conversations[&id].phase() else { return };
+            let by = Asker { person: agent.clone(), part: Part::Agent };
+            world.conversation_does(id, Command::Desk { by, command: transfer }).expect("it is held");
+        }
+        12 => {
+            let visitor = world.conversations[&id].opening().expect("it is open").visitor.clone();
+            let by = Asker { person: visitor, part: Part::Visitor };
+            drop(world.conversation_does(id, Command::Desk { by, command: DeskCommand::LeaveQueue }));
+        }
         _ => {
             for _ in 0..3 {
                 world.deliver(chance);

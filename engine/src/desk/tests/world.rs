@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::chance::Chance;
-use crate::conversation::{Command, Conversation, Event, Offer, OfferEnd, Person, Phase};
+use crate::conversation::{Command, Conversation, DeskEvent, Event, Offer, OfferEnd, Person, Phase};
 use crate::desk::{
     Agent, AgentCommand, AgentEvent, AgentPolicy, PlaceAsk, Presence, Queue, QueueCommand, QueueEvent,
     QueuePolicy, Skills,
@@ -260,7 +260,10 @@ impl World {
                     (false, _) => self.post(&me, release(agent, offer, false)),
                 }
             }
-            Event::Closed { held, .. } => {
+            Event::Desk(DeskEvent::Transferred { released: (agent, offer), .. }) => {
+                self.post(&me, release(agent, offer, false));
+            }
+            Event::Desk(DeskEvent::BotTook { held, .. }) | Event::Closed { held, .. } => {
                 if held.queue.is_some() {
                     self.post(&me, Letter::Queue(QueueCommand::Leave { conversation: id }));
                 }
@@ -268,7 +271,8 @@ impl World {
                     self.post(&me, release(agent, offer, false));
                 }
             }
-            Event::Opened(_)
+            Event::Desk(DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. })
+            | Event::Opened(_)
             | Event::Said(_)
             | Event::Offered { .. }
             | Event::OfferVoided { .. }
