@@ -1,8 +1,11 @@
 //! A company's settings as the behaviours see them: fixed while a node runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conversa_engine::bot::{Index, Thresholds};
+use conversa_engine::conversation::{Opening, Wait};
+use conversa_engine::desk::{AgentPolicy, QueuePolicy, Skills};
 use conversa_engine::ids::{BotId, PersonId, QueueId, TenantId};
 use conversa_engine::quality::ScoreCard;
 
@@ -19,8 +22,12 @@ pub struct Tenant {
     pub bot: Option<BotSetting>,
     /// How conversations are scored.
     pub score_card: Arc<ScoreCard>,
-    /// How long an offer stands, milliseconds.
-    pub offer_ms: i64,
+    /// How conversations of each kind are routed; the first rule that fits one counts.
+    pub rules: Vec<RuleSetting>,
+    /// Points that a conversation of a channel takes; 1 when it is not named.
+    pub weights: BTreeMap<String, u16>,
+    /// How long an agent without a socket is not yet gone, milliseconds.
+    pub grace_ms: i64,
     /// The watchers that read its conversations, by name.
     pub watchers: Vec<&'static str>,
     /// The channels whose messages leave through an adapter of the company.
@@ -45,6 +52,12 @@ pub struct QueueSetting {
     pub name_zh: String,
     /// Its name in English.
     pub name_en: String,
+    /// How it works.
+    pub policy: QueuePolicy,
+    /// Within which time a human should have answered, milliseconds.
+    pub goal_ms: Option<i64>,
+    /// Who held the conversation last is asked first.
+    pub sticky: bool,
 }
 
 /// An agent.
@@ -54,10 +67,25 @@ pub struct AgentSetting {
     pub id: PersonId,
     /// The name to show.
     pub name: String,
-    /// The queues the agent serves.
-    pub queues: Vec<QueueId>,
-    /// Conversations at once, unless the agent says otherwise.
-    pub capacity: u16,
+    /// What the agent can do, and how well.
+    pub skills: Skills,
+    /// How the agent works: queues, points at once, what happens when it is gone.
+    pub policy: AgentPolicy,
+}
+
+/// Which conversations need what.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSetting {
+    /// Only of this channel.
+    pub channel: Option<String>,
+    /// Only of visitors who speak this language.
+    pub language: Option<String>,
+    /// Only in this queue.
+    pub queue: Option<QueueId>,
+    /// What the agent must be able to do.
+    pub needs: Skills,
+    /// How much sooner than others they go: added to their priority.
+    pub priority: u8,
 }
 
 /// A bot.
@@ -78,6 +106,30 @@ impl Tenant {
     #[must_use]
     pub fn agent(&self, id: &PersonId) -> Option<&AgentSetting> {
         self.agents.iter().find(|agent| agent.id == *id)
+    }
+
+    /// The queue `id`, when the company has one of that name.
+    #[must_use]
+    pub fn queue(&self, id: &QueueId) -> Option<&QueueSetting> {
+        self.queues.iter().find(|queue| queue.id == *id)
+    }
+
+    /// Says in `wait` what the company's settings make of a conversation that begins to wait.
+    pub fn route(&self, opening: &Opening, last: Option<&PersonId>, wait: &mut Wait) {
+        let fits = |rule: &&RuleSetting| {
+            rule.channel.as_ref().is_none_or(|channel| *channel == opening.channel)
+                && rule.language.as_ref().is_none_or(|language| *language == opening.language)
+                && rule.queue.as_ref().is_none_or(|queue| *queue == wait.queue)
+        };
+        if let Some(rule) = self.rules.iter().find(fits) {
+            wait.needs.clone_from(&rule.needs);
+            wait.priority = wait.priority.saturating_add(rule.priority);
+        }
+        wait.weight = self.weights.get(&opening.channel).copied().unwrap_or(1);
+        if let Some(queue) = self.queue(&wait.queue) {
+            wait.due = queue.goal_ms.map(|ms| wait.since.after_ms(ms));
+            wait.prefers = last.filter(|_| queue.sticky).cloned();
+        }
     }
 
     /// The queue that a conversation goes to unless something else is said.

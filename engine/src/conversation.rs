@@ -6,6 +6,7 @@ mod apply;
 mod change;
 mod command;
 mod decide;
+mod desk;
 mod event;
 mod seen;
 #[cfg(test)]
@@ -15,11 +16,13 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-pub use change::{CHANGE_MS, Change, Changed, Changes, Mark, Reach, Target};
+pub use change::{CHANGE_MS, Change, Changed, Changes, Mark, Reach, Subject};
 pub use command::{Command, Say};
+pub use desk::{Asker, DeskCommand, DeskEvent, SLOTS_MAX, SUMMARY_CHARS_MAX, Target};
 pub use event::{Closer, Event, Held, OfferEnd, QueueReason, Said};
 pub use seen::ClientKey;
 
+use crate::desk::Skills;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
 use crate::time::Time;
 use seen::Seen;
@@ -114,6 +117,35 @@ pub struct Wait {
     pub since: Time,
     /// Larger goes first: 0 for all, 1 for conversations that lost their agent.
     pub priority: u8,
+    /// What the agent must be able to do, and how well; relaxes as the wait grows.
+    #[serde(default, skip_serializing_if = "Skills::is_empty")]
+    pub needs: Skills,
+    /// Until when it should be answered: within a priority the one with the least time left goes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Time>,
+    /// Points of an agent's capacity that it takes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: u16,
+    /// The agent who is asked first if free: the last one, or the owner of the contact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefers: Option<PersonId>,
+}
+
+impl Wait {
+    /// A wait that any agent may end.
+    #[must_use]
+    pub fn new(queue: QueueId, since: Time, priority: u8) -> Self {
+        Self { queue, since, priority, needs: Skills::new(), due: None, weight: 1, prefers: None }
+    }
+}
+
+fn one() -> u16 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_one(weight: &u16) -> bool {
+    *weight == 1
 }
 
 /// An offer to one agent.
@@ -125,6 +157,9 @@ pub struct Offer {
     pub agent: Person,
     /// Until when it stands.
     pub expires: Time,
+    /// The queue's agents take what they are offered without being asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub auto: bool,
 }
 
 /// Where a conversation stands: exactly one of these.
@@ -206,6 +241,11 @@ pub struct Conversation {
     void: VecDeque<OfferId>,
     #[serde(default)]
     changes: Changes,
+    /// Supervisors who see everything, and those who speak.
+    #[serde(default)]
+    watching: Vec<Person>,
+    #[serde(default)]
+    barged_in: Vec<Person>,
 }
 
 impl Conversation {

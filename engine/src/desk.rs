@@ -4,9 +4,15 @@
 //! who counts; the queue then offers the conversation, which confirms the place when the agent accepts or releases it when not.
 
 mod agent;
+mod policy;
 mod queue;
+mod rights;
 #[cfg(test)]
 mod tests;
 
 pub use agent::{Agent, AgentCommand, AgentEvent, CAPACITY_MAX, DOUBT_MS, LEASE_MS, Place, Presence};
+pub use policy::{
+    AgentPolicy, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, RINGS_MAX, Ring, Skills, WhenGone,
+};
 pub use queue::{AVOID_MS, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};
+pub use rights::{Op, Part, Relation, may};

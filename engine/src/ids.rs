@@ -78,6 +78,10 @@ text_id!(
     /// A bot.
     BotId
 );
+text_id!(
+    /// Something that an agent can do: `returns`, `en`, …
+    SkillId
+);
 
 /// True when `text` may be an id from outside: 1 to 64 of `A-Z a-z 0-9 _ - .`
 #[must_use]

@@ -1,6 +1,7 @@
 //! Configuration: one documented structure. Unknown keys are errors with their place; `conversa config` prints what is in force.
 
 mod channels;
+mod desk;
 mod docs;
 pub mod push;
 pub mod sample;
@@ -10,15 +11,16 @@ use std::sync::Arc;
 
 use conversa_actors::host::Bounds;
 use conversa_actors::registry;
-use conversa_actors::tenant::{AgentSetting, BotSetting, QueueSetting, Tenant};
+use conversa_actors::tenant::{BotSetting, Tenant};
 use conversa_engine::bot::{Index, Knowledge, Thresholds};
-use conversa_engine::ids::{BotId, PersonId, QueueId, TenantId, is_id};
+use conversa_engine::ids::{BotId, TenantId, is_id};
 use conversa_engine::quality::ScoreCard;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{Role, SECRET_BYTES_MIN};
 
 pub use channels::ChannelConfig;
+pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
 pub use docs::print;
 use push::{PushConfig, TenantPush};
 
@@ -167,45 +169,17 @@ pub struct TenantConfig {
     pub knowledge: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score_card: Option<PathBuf>,
-    #[serde(default = "offer_ms")]
+    #[serde(default = "desk::offer_ms")]
     pub offer_ms: i64,
     pub queues: Vec<QueueConfig>,
     #[serde(default)]
     pub agents: Vec<AgentConfig>,
+    #[serde(default)]
+    pub desk: DeskConfig,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot: Option<BotConfig>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<TenantPush>,
-}
-
-fn offer_ms() -> i64 {
-    conversa_engine::conversation::OFFER_MS
-}
-
-/// One queue.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "each key is explained in config/docs.rs")]
-pub struct QueueConfig {
-    pub id: String,
-    pub name_zh: String,
-    pub name_en: String,
-}
-
-/// One agent.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "each key is explained in config/docs.rs")]
-pub struct AgentConfig {
-    pub id: String,
-    pub name: String,
-    pub queues: Vec<String>,
-    #[serde(default = "capacity")]
-    pub capacity: u16,
-}
-
-fn capacity() -> u16 {
-    5
 }
 
 /// The bot that answers first.
@@ -358,29 +332,13 @@ impl TenantConfig {
             }
             Some(_) | None => {}
         }
-        if self.queues.is_empty() {
-            return wrong("queues", "a company has at least one queue".into());
-        }
         if !(1_000..=600_000).contains(&self.offer_ms) {
             return wrong("offer_ms", "between 1000 and 600000".into());
         }
         if let Some(Err((key, what))) = self.push.as_ref().map(TenantPush::check) {
             return wrong(key, what);
         }
-        for agent in &self.agents {
-            if !agent.id.starts_with(Role::Agent.prefix()) || !is_id(&agent.id) {
-                return wrong("agents.id", format!("{:?} must begin with ag_", agent.id));
-            }
-            if let Some(queue) =
-                agent.queues.iter().find(|name| !self.queues.iter().any(|queue| queue.id == **name))
-            {
-                return wrong(
-                    "agents.queues",
-                    format!("{} serves {queue:?}, which is not a queue of this company", agent.id),
-                );
-            }
-        }
-        Ok(())
+        self.check_desk().or_else(|(key, what)| wrong(&key, what))
     }
 
     fn company(
@@ -403,11 +361,13 @@ impl TenantConfig {
         })?;
         Ok(Tenant {
             id: TenantId::new(self.id.as_str()),
-            queues: self.queues.iter().map(QueueConfig::setting).collect(),
-            agents: self.agents.iter().map(AgentConfig::setting).collect(),
+            queues: self.queue_settings(),
+            agents: self.agent_settings(),
             bot,
             score_card: Arc::new(score_card),
-            offer_ms: self.offer_ms,
+            rules: self.desk.rule_settings(),
+            weights: self.desk.weights.clone(),
+            grace_ms: self.desk.grace_ms,
             watchers: watchers.to_vec(),
             channels,
             push: self.push.as_ref().map(TenantPush::setting),
@@ -418,27 +378,6 @@ impl TenantConfig {
         parse(self.knowledge.as_deref(), base, sample::KNOWLEDGE, |text| {
             Knowledge::parse(text).map_err(|error| error.to_string())
         })
-    }
-}
-
-impl QueueConfig {
-    fn setting(&self) -> QueueSetting {
-        QueueSetting {
-            id: QueueId::new(self.id.as_str()),
-            name_zh: self.name_zh.clone(),
-            name_en: self.name_en.clone(),
-        }
-    }
-}
-
-impl AgentConfig {
-    fn setting(&self) -> AgentSetting {
-        AgentSetting {
-            id: PersonId::new(self.id.as_str()),
-            name: self.name.clone(),
-            queues: self.queues.iter().map(|queue| QueueId::new(queue.as_str())).collect(),
-            capacity: self.capacity,
-        }
     }
 }
 

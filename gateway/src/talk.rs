@@ -3,10 +3,12 @@
 mod catch_up;
 mod change;
 mod connect;
+mod desk;
 mod murmur;
 mod outgoing;
 mod pace;
 mod request;
+mod supervise;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -37,8 +39,6 @@ pub(crate) const PING: Duration = Duration::from_secs(25);
 pub(crate) const PONG: Duration = Duration::from_secs(10);
 /// A request without an answer for this time is told so; its outcome is unknown.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// An agent without a socket for this time is gone.
-const GRACE: Duration = Duration::from_secs(15);
 /// How often a connected agent's presence is renewed.
 const RENEW: Duration = Duration::from_secs(30);
 /// Receipts of delivery are told together, at most this often.
@@ -387,8 +387,10 @@ impl Talk {
         }
         let (host, agent) = (Arc::clone(&self.edge.host), self.agent());
         let (tenant, person) = (self.principal.tenant.clone(), self.principal.id.clone());
+        let Ok(company) = self.edge.company(&tenant) else { return };
+        let grace = Duration::from_millis(company.grace_ms.max(0).unsigned_abs());
         tokio::spawn(async move {
-            tokio::time::sleep(GRACE).await;
+            tokio::time::sleep(grace).await;
             if !host.lobby().holds(&tenant, &person) {
                 host.hint(&agent, Payload::of(AgentCommand::Gone));
             }

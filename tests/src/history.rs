@@ -29,6 +29,8 @@ pub type Log<E> = Vec<Entry<E>>;
 pub struct History {
     /// Places of each agent, as the company set them.
     pub capacity: BTreeMap<PersonId, u16>,
+    /// Points that a conversation takes.
+    pub weight: u16,
     /// The queues that each agent serves.
     pub serves: BTreeMap<PersonId, Vec<QueueId>>,
     /// Agents who have had no socket for longer than any grace.
@@ -113,6 +115,10 @@ pub enum What {
     Accept,
     /// Not the offered conversation.
     Decline,
+    /// That somebody else goes on with it.
+    Transfer,
+    /// No longer to wait.
+    LeaveQueue,
 }
 
 /// What one socket showed, from its attachment to its end.

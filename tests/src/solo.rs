@@ -14,7 +14,7 @@ use conversa_actors::port::memory::Memory;
 use conversa_actors::port::outside::{Call, Outcome};
 use conversa_actors::registry;
 use conversa_actors::tenant::{PushSetting, QueueSetting, Tenant};
-use conversa_engine::conversation::OFFER_MS;
+use conversa_engine::desk::QueuePolicy;
 use conversa_engine::ids::{QueueId, TenantId};
 use conversa_engine::quality::ScoreCard;
 use conversa_engine::time::Time;
@@ -59,12 +59,19 @@ pub fn company(channels: &[&str]) -> Arc<Tenant> {
     Arc::new(Tenant {
         id: TenantId::new("acme"),
         queues: vec![QueueSetting {
-            id: QueueId::new("q"), name_zh: "客服".into(), name_en: "Care".into()
+            id: QueueId::new("q"),
+            name_zh: "客服".into(),
+            name_en: "Care".into(),
+            policy: QueuePolicy::default(),
+            goal_ms: None,
+            sticky: false,
         }],
         agents: Vec::new(),
         bot: None,
         score_card: Arc::new(ScoreCard::parse(SCORE_CARD).expect("the sample is a score card")),
-        offer_ms: OFFER_MS,
+        rules: Vec::new(),
+        weights: std::collections::BTreeMap::new(),
+        grace_ms: 15_000,
         watchers: Vec::new(),
         channels: channels.iter().map(|name| (*name).to_owned()).collect(),
         push: Some(PushSetting { away_ms: 1_000 }),

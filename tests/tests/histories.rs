@@ -2,7 +2,7 @@
 
 use conversa_actors::behaviours::SessionEvent;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{AuthorKind, Event, Said};
+use conversa_engine::conversation::{AuthorKind, DeskEvent, Event, Said};
 use conversa_engine::desk::{AgentEvent, QueueEvent};
 use conversa_engine::ids::{ConversationId, PersonId};
 use conversa_engine::refusal::Code;
@@ -64,9 +64,7 @@ const CORRUPTIONS: &[Corruption] = &[
     corruption("a key stands for two messages", &["I3"], |h| said_again(h, |_| ())),
     corruption("a key stands for two bodies", &["I3"], one_key_for_two),
     // I4
-    corruption("a socket leaves an event out", &["I4"], |h| {
-        edit_stream(h, |shown| shown.len() > 4 && remove(shown, shown.len() / 2))
-    }),
+    corruption("a socket leaves an event out", &["I4"], |h| edit_stream(h, shown_with_a_hole)),
     corruption("a socket shows an event twice", &["I4"], |h| edit_stream(h, shown_twice)),
     corruption("a socket shows two events in the wrong order", &["I4"], |h| {
         edit_stream(h, |shown| shown_swapped(shown))
@@ -163,6 +161,16 @@ fn remove<T>(list: &mut Vec<T>, place: usize) -> bool {
         list.remove(place);
     }
     there
+}
+
+/// Leaves out an event after which another of its conversation is shown: what comes last may never have come.
+fn shown_with_a_hole(shown: &mut Vec<Shown>) -> bool {
+    let of = |shown: &Shown| match shown {
+        Shown::Event(id, ..) | Shown::Own(id, _) => *id,
+    };
+    let followed = |place: &usize| shown[place + 1..].iter().any(|later| of(later) == of(&shown[*place]));
+    let place = (1..shown.len()).find(|place| shown.len() > 4 && followed(place));
+    place.is_some_and(|place| remove(shown, place))
 }
 
 fn doubled<E: Clone>(log: &mut Log<E>) -> bool {
@@ -504,6 +512,9 @@ fn moves(event: &Event) -> bool {
             | Event::Failed { .. }
             | Event::OfferVoided { .. }
             | Event::OfferRejected { .. }
+            | Event::Desk(
+                DeskEvent::Transferred { .. } | DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. }
+            )
     )
 }
 
@@ -518,7 +529,13 @@ fn never_enqueued(history: &mut History) -> bool {
 
 fn never_left(history: &mut History) -> bool {
     history.queues.values_mut().any(|log| {
-        let place = log.iter().rposition(|entry| matches!(entry.event, QueueEvent::LeftQueue { .. }));
+        // One that does not wait again later, when it would be right.
+        let comes = |of: ConversationId, event: &QueueEvent| matches!(event, QueueEvent::Enqueued { conversation, .. } if *conversation == of);
+        let for_good = |place: &usize| {
+            let QueueEvent::LeftQueue { conversation } = &log[*place].event else { return false };
+            !log[place + 1..].iter().any(|later| comes(*conversation, &later.event))
+        };
+        let place = (0..log.len()).rev().find(for_good);
         let removed = place.is_some_and(|place| remove(log, place));
         renumber(log);
         removed

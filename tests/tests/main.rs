@@ -3,6 +3,7 @@
 mod channels;
 mod courier;
 mod histories;
+mod journals;
 mod outside;
 mod ports;
 mod simulator;

@@ -1,8 +1,8 @@
 //! An agent as an actor: counts its own places, and tells its queues when they change.
 
 use conversa_engine::conversation as domain;
-use conversa_engine::desk::{self, AgentCommand, AgentEvent, QueueCommand};
-use conversa_engine::ids::PersonId;
+use conversa_engine::desk::{self, AgentCommand, AgentEvent, AgentPolicy, QueueCommand, Skills};
+use conversa_engine::ids::{PersonId, QueueId};
 use conversa_engine::refusal::Decision;
 use conversa_engine::time::Time;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,6 @@ use serde_json::{Value, json};
 use super::{Conversation, Queue};
 use crate::behaviour::{Behaviour, Context, Outbox};
 
-/// Places of an agent whom the company's settings do not name.
-const CAPACITY: u16 = 5;
-
 /// The actor of one agent; its key is the agent's id.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -21,12 +18,14 @@ pub struct Agent(desk::Agent);
 
 impl Behaviour for Agent {
     const KIND: &'static str = "agent";
+    const VERSION: u32 = 2;
     type Command = AgentCommand;
     type Event = AgentEvent;
 
     fn decide(&self, cx: &Context<'_>, command: AgentCommand) -> Decision<AgentEvent> {
+        let unknown = AgentPolicy::default();
         let setting = cx.tenant.agent(&PersonId::new(cx.key()));
-        self.0.decide(cx.now, setting.map_or(CAPACITY, |setting| setting.capacity), command)
+        self.0.decide(cx.now, setting.map_or(&unknown, |setting| &setting.policy), command)
     }
 
     fn apply(&mut self, event: &AgentEvent) {
@@ -46,7 +45,7 @@ impl Behaviour for Agent {
                 let taken = self.0.places().contains_key(conversation);
                 let (conversation, offer) = (*conversation, offer.clone());
                 out.tell::<Queue>(queue, QueueCommand::Denied { conversation, offer, agent: me, taken });
-                if taken {
+                if taken || self.0.free() > 0 {
                     // The queue takes whoever denies for full, and this one is not.
                     self.tell_queues(cx, out);
                 }
@@ -80,7 +79,9 @@ impl Behaviour for Agent {
     fn view(&self) -> Value {
         json!({
             "state": self.0.presence(),
+            "reason": self.0.reason(),
             "capacity": self.0.capacity(),
+            "taken": self.0.taken(),
             "places": self.0.places().len(),
             "conversations": self.0.places().keys().collect::<Vec<_>>(),
         })
@@ -90,12 +91,20 @@ impl Behaviour for Agent {
 impl Agent {
     fn tell_queues(&self, cx: &Context<'_>, out: &mut Outbox) {
         let me = PersonId::new(cx.key());
-        let Some(setting) = cx.tenant.agent(&me) else { return };
-        for queue in &setting.queues {
+        let setting = cx.tenant.agent(&me);
+        // The events say which queues, so that a replay under other settings writes the same letters.
+        let queues: &[QueueId] = match (self.0.serves(), setting) {
+            (Some(queues), _) => queues,
+            (None, Some(setting)) => &setting.policy.serves,
+            (None, None) => return,
+        };
+        for queue in queues {
             let seen = QueueCommand::AgentSeen {
                 agent: me.clone(),
                 free: self.0.free(),
                 idle_since: self.0.idle_since(),
+                taken: self.0.taken(),
+                skills: setting.map_or_else(Skills::new, |setting| setting.skills.clone()),
             };
             out.tell::<Queue>(queue, seen);
         }

@@ -1,6 +1,6 @@
 //! A conversation as an actor: the engine judges, this says whom to tell.
 
-use conversa_engine::conversation::{self as domain, AuthorKind, Command, Event, OfferEnd, Phase};
+use conversa_engine::conversation::{self as domain, AuthorKind, Command, DeskEvent, Event, OfferEnd, Phase};
 use conversa_engine::desk::{AgentCommand, QueueCommand};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::refusal::Decision;
@@ -29,7 +29,9 @@ impl Behaviour for Conversation {
     type Event = Event;
 
     fn decide(&self, cx: &Context<'_>, command: Command) -> Decision<Event> {
-        self.0.decide(cx.now, command)
+        let mut events = self.0.decide(cx.now, command)?;
+        self.route(cx, &mut events);
+        Ok(events)
     }
 
     fn apply(&mut self, event: &Event) {
@@ -55,11 +57,11 @@ impl Behaviour for Conversation {
                     why: *why,
                 };
                 out.tell::<Queue>(queue, returned);
-                out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
+                out.tell::<Agent>(agent, release(id, offer, *why == OfferEnd::TimedOut));
             }
             Event::OfferRejected { queue, offer, agent, .. } => {
                 self.tell_rejected(id, queue, offer, agent, out);
-                out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
+                out.tell::<Agent>(agent, release(id, offer, false));
             }
             Event::Assigned { agent, offer, queue, .. } => {
                 out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
@@ -75,9 +77,14 @@ impl Behaviour for Conversation {
                 match (held, assigned) {
                     (true, true) => out.tell::<Agent>(agent, AgentCommand::Confirm { conversation, offer }),
                     (true, false) => {}
-                    (false, _) => out.tell::<Agent>(agent, AgentCommand::Release { conversation, offer }),
+                    (false, _) => out.tell::<Agent>(agent, release(conversation, &offer, false)),
                 }
             }
+            Event::Desk(DeskEvent::Transferred { released: (agent, offer), .. }) => {
+                out.tell::<Agent>(agent, release(id, offer, false));
+            }
+            Event::Desk(DeskEvent::BotTook { held, .. }) => tell_released(id, held, out),
+            Event::Desk(DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. }) => {}
             Event::Closed { held, at, .. } => self.tell_closed(id, held, *at, out),
             Event::Forwarded(said) => {
                 if let Some(opening) = self.0.opening() {
@@ -122,7 +129,12 @@ impl Behaviour for Conversation {
     fn audience(&self) -> Vec<PersonId> {
         let visitor = self.0.opening().map(|opening| opening.visitor.id.clone());
         let parted = self.0.parted().map(|(agent, _)| agent.clone());
-        visitor.into_iter().chain(self.0.agent().map(|agent| agent.id.clone())).chain(parted).collect()
+        visitor
+            .into_iter()
+            .chain(self.0.agent().map(|agent| agent.id.clone()))
+            .chain(parted)
+            .chain(self.0.watching().iter().map(|one| one.id.clone()))
+            .collect()
     }
 
     fn view(&self) -> Value {
@@ -186,7 +198,34 @@ fn changes(changes: &domain::Changes) -> Value {
     json!({ "changed": changed, "reactions": reactions })
 }
 
+fn release(conversation: ConversationId, offer: &OfferId, missed: bool) -> AgentCommand {
+    AgentCommand::Release { conversation, offer: offer.clone(), missed }
+}
+
+fn tell_released(id: ConversationId, held: &domain::Held, out: &mut Outbox) {
+    if let Some(queue) = &held.queue {
+        out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+    }
+    if let Some((agent, offer)) = &held.place {
+        out.tell::<Agent>(agent, release(id, offer, false));
+    }
+}
+
 impl Conversation {
+    /// Waits are what the company's settings make of them: the event carries it.
+    fn route(&self, cx: &Context<'_>, events: &mut [Event]) {
+        let opened = events
+            .iter()
+            .find_map(|event| if let Event::Opened(opening) = event { Some(opening.clone()) } else { None });
+        let Some(opening) = self.0.opening().or(opened.as_ref()) else { return };
+        let last = self.0.agent().map(|agent| &agent.id).or(self.0.parted().map(|(agent, _)| agent));
+        for event in events {
+            if let Event::Queued { wait, .. } = event {
+                cx.tenant.route(opening, last, wait);
+            }
+        }
+    }
+
     /// The visitor sees what is public; the agent who holds it, and one who just lost it, see everything.
     fn show(&self, out: &mut Outbox) {
         if let Some(opening) = self.0.opening() {
@@ -200,6 +239,7 @@ impl Conversation {
         {
             out.push(agent);
         }
+        self.0.watching().iter().for_each(|supervisor| out.push(&supervisor.id));
     }
 
     /// A conversation that still waits is to be offered again; one that does not is to leave the queue.
@@ -257,12 +297,7 @@ impl Conversation {
     }
 
     fn tell_closed(&self, id: ConversationId, held: &domain::Held, at: Time, out: &mut Outbox) {
-        if let Some(queue) = &held.queue {
-            out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
-        }
-        if let Some((agent, offer)) = &held.place {
-            out.tell::<Agent>(agent, AgentCommand::Release { conversation: id, offer: offer.clone() });
-        }
+        tell_released(id, held, out);
         if let Some(opening) = self.0.opening() {
             let ended = session::Command::End { channel: opening.channel.clone(), conversation: id, at };
             out.tell::<Session>(&opening.visitor.id, ended);

@@ -1,7 +1,7 @@
 //! A waiting queue as an actor: asks agents for places and offers conversations.
 
 use conversa_engine::conversation::{self as domain, Offer, Person};
-use conversa_engine::desk::{self, AgentCommand, PlaceAsk, QueueCommand, QueueEvent};
+use conversa_engine::desk::{self, AgentCommand, PlaceAsk, QueueCommand, QueueEvent, QueuePolicy};
 use conversa_engine::ids::QueueId;
 use conversa_engine::refusal::Decision;
 use conversa_engine::time::Time;
@@ -18,11 +18,14 @@ pub struct Queue(desk::Queue);
 
 impl Behaviour for Queue {
     const KIND: &'static str = "queue";
+    const VERSION: u32 = 2;
     type Command = QueueCommand;
     type Event = QueueEvent;
 
     fn decide(&self, cx: &Context<'_>, command: QueueCommand) -> Decision<QueueEvent> {
-        self.0.decide(cx.now, cx.tenant.offer_ms, command)
+        let unknown = QueuePolicy::default();
+        let setting = cx.tenant.queue(&QueueId::new(cx.key()));
+        self.0.decide(cx.now, setting.map_or(&unknown, |setting| &setting.policy), command)
     }
 
     fn apply(&mut self, event: &QueueEvent) {
@@ -32,29 +35,35 @@ impl Behaviour for Queue {
     fn react(&self, cx: &Context<'_>, event: &QueueEvent, out: &mut Outbox) {
         let queue = QueueId::new(cx.key());
         match event {
-            QueueEvent::PlaceAsked(PlaceAsk { conversation, agent, offer }) => {
-                out.tell::<Agent>(
-                    agent,
-                    AgentCommand::AskPlace { queue, conversation: *conversation, offer: offer.clone() },
-                );
+            QueueEvent::PlaceAsked(PlaceAsk { conversation, agent, offer, weight }) => {
+                let (conversation, offer, weight) = (*conversation, offer.clone(), *weight);
+                out.tell::<Agent>(agent, AgentCommand::AskPlace { queue, conversation, offer, weight });
             }
-            QueueEvent::OfferMade { conversation, offer, agent, expires } => {
+            QueueEvent::OfferMade { conversation, offer, agent, expires, auto } => {
                 let name =
                     cx.tenant.agent(agent).map_or_else(|| agent.to_string(), |setting| setting.name.clone());
                 let agent = Person { id: agent.clone(), name };
-                let offer = Offer { id: offer.clone(), agent, expires: *expires };
+                let offer = Offer { id: offer.clone(), agent, expires: *expires, auto: *auto };
                 out.tell::<Conversation>(conversation, domain::Command::Offer { queue, offer });
             }
             QueueEvent::PlaceUnused { conversation, offer, agent } => {
                 out.tell::<Agent>(
                     agent,
-                    AgentCommand::Release { conversation: *conversation, offer: offer.clone() },
+                    AgentCommand::Release {
+                        conversation: *conversation,
+                        offer: offer.clone(),
+                        missed: false,
+                    },
                 );
             }
             QueueEvent::Enqueued { .. }
             | QueueEvent::LeftQueue { .. }
             | QueueEvent::AgentNoted { .. }
-            | QueueEvent::OfferFailed { .. } => {}
+            | QueueEvent::OfferFailed { .. }
+            | QueueEvent::AvoidsOver { .. }
+            | QueueEvent::Relaxed { .. }
+            | QueueEvent::PauseSet { .. }
+            | QueueEvent::Swept => {}
         }
     }
 
@@ -68,6 +77,7 @@ impl Behaviour for Queue {
             "offers": self.0.offers(),
             "longest_wait_since_ts": self.0.longest_wait_since(),
             "agents_free": self.0.agents_free(),
+            "paused": self.0.paused(),
         })
     }
 }

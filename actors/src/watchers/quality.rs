@@ -59,6 +59,7 @@ impl Watcher for Quality {
             | Event::OfferEnded { .. }
             | Event::OfferRejected { .. }
             | Event::OfferVoided { .. }
+            | Event::Desk(_)
             | Event::PlaceChecked { .. }
             | Event::Edited { .. }
             | Event::Recalled { .. }
@@ -137,6 +138,7 @@ fn what(event: &Event) -> Option<What<'_>> {
         | Event::OfferEnded { .. }
         | Event::OfferRejected { .. }
         | Event::OfferVoided { .. }
+        | Event::Desk(_)
         | Event::PlaceChecked { .. }
         | Event::Edited { .. }
         | Event::Recalled { .. }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use conversa_engine::conversation::{Event, Person};
+use conversa_engine::conversation::{DeskEvent, Event, Person};
 use conversa_engine::ids::{ConversationId, QueueId};
 use conversa_engine::time::Time;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,7 @@ impl Watcher for Summary {
             | Event::Reacted { .. }
             | Event::Marked { .. }
             | Event::Failed { .. } => false,
+            Event::Desk(event) => matches!(event, DeskEvent::BotTook { .. }),
             Event::Opened(_)
             | Event::Queued { .. }
             | Event::Offered { .. }
@@ -85,6 +86,10 @@ impl Watcher for Summary {
                 line.closed = Some(*at);
                 "closed"
             }
+            Event::Desk(DeskEvent::BotTook { .. }) => {
+                line.agent = None;
+                "bot"
+            }
             Event::Reopened { .. } => {
                 line.closed = None;
                 "bot"
@@ -98,7 +103,10 @@ impl Watcher for Summary {
             | Event::Recalled { .. }
             | Event::Reacted { .. }
             | Event::Marked { .. }
-            | Event::Failed { .. } => return,
+            | Event::Failed { .. }
+            | Event::Desk(
+                DeskEvent::Transferred { .. } | DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. },
+            ) => return,
         };
         line.phase = Some(phase.to_owned());
     }

@@ -30,6 +30,7 @@ impl Conversation {
             Event::Assigned { agent, offer, queue, .. } => self.assigned(agent, offer, queue),
             Event::Closed { at, .. } => {
                 self.phase = Phase::Closed { at: *at };
+                self.barged_in.clear();
                 self.unanswered_since = None;
             }
             Event::Forwarded(said) => {
@@ -38,6 +39,7 @@ impl Conversation {
                 }
                 self.note_key(said);
             }
+            Event::Desk(event) => self.take_in_desk(event),
             Event::Reopened { .. } => self.phase = Phase::Bot,
             // A place that is given back as unneeded must not be offered by an offer that is still on its way.
             Event::OfferVoided { offer, .. } | Event::PlaceChecked { offer, held: false, .. } => {

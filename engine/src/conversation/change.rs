@@ -27,7 +27,7 @@ const MARKS_MAX: usize = 32;
 
 /// The message that a change is about, as the asker read it in the log. A log never changes, so this stays true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
+pub struct Subject {
     /// Its offset.
     pub seq: u64,
     /// In which part its author spoke.
@@ -207,7 +207,7 @@ impl Conversation {
         &self.changes
     }
 
-    pub(super) fn change(&self, now: Time, by: Author, target: &Target, change: Change) -> Decision<Event> {
+    pub(super) fn change(&self, now: Time, by: Author, target: &Subject, change: Change) -> Decision<Event> {
         self.may_change(&by)?;
         let hidden = by.kind == AuthorKind::Visitor && target.visibility == Visibility::Internal;
         if target.seq == 0 || target.seq > self.head || hidden {
@@ -255,7 +255,7 @@ impl Conversation {
         &self,
         now: Time,
         by: Author,
-        target: &Target,
+        target: &Subject,
         known: Option<&Changed>,
         emoji: String,
         on: bool,

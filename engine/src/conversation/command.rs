@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Author, Change, Closer, Offer, Opening, QueueReason, Reach, Said, Target, Visibility, seen::ClientKey,
+    Asker, Author, Change, Closer, DeskCommand, Offer, Opening, QueueReason, Reach, Said, Subject,
+    Visibility, seen::ClientKey,
 };
 use crate::content::Content;
 use crate::ids::{OfferId, PersonId, QueueId};
@@ -62,6 +63,13 @@ pub enum Command {
         /// The place's offer.
         offer: OfferId,
     },
+    /// Something of the desk beside offers.
+    Desk {
+        /// Who asks.
+        by: Asker,
+        /// For what.
+        command: DeskCommand,
+    },
     /// End it.
     Close {
         /// Who.
@@ -83,7 +91,7 @@ pub enum Command {
         /// Who.
         by: Author,
         /// Which message.
-        target: Target,
+        target: Subject,
         /// What is wanted.
         change: Change,
     },

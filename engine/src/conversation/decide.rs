@@ -33,6 +33,7 @@ impl Conversation {
                 let held = self.holds(&agent, &offer);
                 Ok(vec![Event::PlaceChecked { agent, offer, held, at: now }])
             }
+            Command::Desk { by, command } => self.desk(now, by, command),
             Command::Close { by, person, reason } => self.close(now, by, person.as_ref(), reason),
             Command::Carry { said, reopen } => Ok(self.carry(now, said, reopen)),
             Command::Change { by, target, change } => self.change(now, by, &target, change),
@@ -49,7 +50,7 @@ impl Conversation {
         let bot = opening.bot.is_some();
         let mut events = vec![Event::Opened(opening)];
         if !bot {
-            events.push(queued(now, Wait { queue, since: now, priority: 0 }, QueueReason::NoBot));
+            events.push(queued(now, Wait::new(queue, now, 0), QueueReason::NoBot));
         }
         Ok(events)
     }
@@ -60,7 +61,7 @@ impl Conversation {
         let key = say.key.as_ref().map_or(Ok(()), |key| self.seen.judge(&say.author, key, &say.content));
         match key {
             Err(refusal) if refusal.code == Code::Duplicate => return Err(refusal),
-            known => may_say(&self.phase, opening, &say).and(known)?,
+            known => self.may_say(opening, &say).and(known)?,
         }
         say.content.check()?;
         if say.reply_to.is_some_and(|seq| seq == 0 || seq > self.head) {
@@ -97,7 +98,7 @@ impl Conversation {
         }
         match &self.phase {
             Phase::Bot => {
-                let wait = Wait { queue: opening.queue.clone(), since: now, priority: 0 };
+                let wait = Wait::new(opening.queue.clone(), now, 0);
                 Ok(vec![queued(now, wait, reason)])
             }
             Phase::Queued(_) | Phase::Offered(..) | Phase::Assigned { .. } => Err(Refusal::duplicate(None)),
@@ -108,7 +109,10 @@ impl Conversation {
     fn offer(&self, now: Time, queue: QueueId, offer: Offer) -> Vec<Event> {
         match &self.phase {
             Phase::Queued(wait) if wait.queue == queue && !self.void.contains(&offer.id) => {
-                vec![Event::Offered { queue, offer, at: now }]
+                let (agent, id) = (offer.agent.clone(), offer.id.clone());
+                let taken =
+                    offer.auto.then(|| Event::Assigned { agent, offer: id, queue: queue.clone(), at: now });
+                [Event::Offered { queue, offer, at: now }].into_iter().chain(taken).collect()
             }
             // The very offer that stands, told again: nothing to do.
             Phase::Offered(_, standing) if standing.id == offer.id => Vec::new(),
@@ -176,7 +180,7 @@ impl Conversation {
             Phase::Assigned { offer: held, agent: holder, queue }
                 if *held == *offer && holder.id == *agent =>
             {
-                let wait = Wait { queue: queue.clone(), since: now, priority: 1 };
+                let wait = Wait::new(queue.clone(), now, 1);
                 vec![queued(now, wait, QueueReason::AgentGone)]
             }
             Phase::Unopened => Vec::new(),
@@ -201,7 +205,13 @@ impl Conversation {
         }
     }
 
-    fn close(&self, now: Time, by: Closer, person: Option<&PersonId>, reason: String) -> Decision<Event> {
+    pub(super) fn close(
+        &self,
+        now: Time,
+        by: Closer,
+        person: Option<&PersonId>,
+        reason: String,
+    ) -> Decision<Event> {
         let opening = self.opened()?;
         if self.away > 0 && !matches!(self.phase, Phase::Closed { .. }) {
             // Closed now, it would send them round again, behind later ones.
@@ -249,11 +259,7 @@ impl Conversation {
             (Phase::Closed { .. }, true) => {
                 let mut events = vec![Event::Reopened { bot: opening.bot.clone(), at: now }, again];
                 if opening.bot.is_none() {
-                    events.push(queued(
-                        now,
-                        Wait { queue: opening.queue.clone(), since: now, priority: 0 },
-                        QueueReason::NoBot,
-                    ));
+                    events.push(queued(now, Wait::new(opening.queue.clone(), now, 0), QueueReason::NoBot));
                 }
                 events
             }
@@ -262,6 +268,12 @@ impl Conversation {
                 _,
             ) => vec![again],
         }
+    }
+
+    /// A supervisor who barged in speaks beside whoever else may.
+    fn may_say(&self, opening: &Opening, say: &Say) -> Result<(), Refusal> {
+        let beside = say.author.kind == AuthorKind::Agent && self.barged_in(&say.author.id);
+        if beside { Ok(()) } else { may_say(&self.phase, opening, say) }
     }
 
     fn opened(&self) -> Result<&Opening, Refusal> {

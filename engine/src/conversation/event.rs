@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Offer, Opening, Person, Reach, Visibility, Wait, seen::ClientKey};
+use super::{Author, DeskEvent, Offer, Opening, Person, Reach, Visibility, Wait, seen::ClientKey};
 use crate::content::Content;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
 use crate::time::Time;
@@ -100,6 +100,8 @@ pub enum Event {
     },
     /// A message came after the close and was passed to the visitor's session, which opens again or opens the next.
     Forwarded(Said),
+    /// Something of the desk beside offers.
+    Desk(DeskEvent),
     /// It was opened again.
     Reopened {
         /// The bot that answers first, if any.
@@ -205,6 +207,8 @@ pub enum QueueReason {
     NoBot,
     /// The agent who held it is gone.
     AgentGone,
+    /// The agent who held it gave it away.
+    Transferred,
 }
 
 impl QueueReason {
@@ -216,6 +220,7 @@ impl QueueReason {
             Self::NoAnswer => "no_answer",
             Self::NoBot => "no_bot",
             Self::AgentGone => "agent_gone",
+            Self::Transferred => "transferred",
         }
     }
 }
@@ -284,6 +289,7 @@ impl Event {
         match self {
             Self::Opened(opening) => opening.at,
             Self::Said(said) | Self::Forwarded(said) => said.at,
+            Self::Desk(event) => event.at(),
             Self::Queued { at, .. }
             | Self::Offered { at, .. }
             | Self::OfferEnded { at, .. }
@@ -309,6 +315,7 @@ impl Event {
             Self::Edited { visibility, .. }
             | Self::Recalled { visibility, .. }
             | Self::Reacted { visibility, .. } => *visibility == Visibility::Public,
+            Self::Desk(event) => event.public(),
             Self::OfferRejected { .. }
             | Self::OfferVoided { .. }
             | Self::PlaceChecked { .. }

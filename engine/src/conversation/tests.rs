@@ -5,8 +5,8 @@ use std::fmt::Write;
 use expect_test::{Expect, expect};
 
 use super::{
-    Author, AuthorKind, Closer, Command, Conversation, Event, Offer, Opening, Person, QueueReason, Reach,
-    Say, Target, Visibility, change::Change,
+    Author, AuthorKind, Closer, Command, Conversation, DeskEvent, Event, Offer, Opening, Person, QueueReason,
+    Reach, Say, Subject, Visibility, change::Change,
 };
 use crate::content::Content;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
@@ -49,7 +49,8 @@ fn command(line: &str, now: Time) -> Command {
         }
         ["human"] => Command::AskHuman { by: author("vi"), reason: QueueReason::Asked },
         ["offer", agent, id] => {
-            let offer = Offer { id: offer(id), agent: person(agent), expires: now.after_ms(20_000) };
+            let offer =
+                Offer { id: offer(id), agent: person(agent), expires: now.after_ms(20_000), auto: false };
             Command::Offer { queue: QueueId::new("q"), offer }
         }
         ["accept", agent, id] => Command::Accept { agent: PersonId::new(agent), offer: offer(id) },
@@ -75,7 +76,7 @@ fn command(line: &str, now: Time) -> Command {
 fn change(who: &str, of: &str, change: Change) -> Command {
     let (seq, whose) = of.split_once('@').expect("seq@author");
     let said = author(whose);
-    let target = Target {
+    let target = Subject {
         seq: seq.parse().expect("a number"),
         kind: said.kind,
         author: said.id,
@@ -116,6 +117,12 @@ fn word(event: &Event) -> String {
         }
         Event::Marked { by, reach, upto, .. } => format!("up to {upto} {} by {}", reach.as_str(), by.id),
         Event::Failed { seq, why, .. } => format!("{seq} failed: {why}"),
+        Event::Desk(event) => match event {
+            DeskEvent::Transferred { by, to, .. } => format!("{} transfers to {to:?}", by.id),
+            DeskEvent::BotTook { bot, .. } => format!("{bot} took it"),
+            DeskEvent::Watched { by, on, .. } => format!("{} watches: {on}", by.id),
+            DeskEvent::BargedIn { by, on, .. } => format!("{} speaks: {on}", by.id),
+        },
     }
 }
 

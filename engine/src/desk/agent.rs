@@ -1,19 +1,24 @@
 //! One agent: presence and places. Nobody else counts an agent's places, so capacity cannot be exceeded.
 
+mod apply;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::{AgentPolicy, WhenGone};
 use crate::ids::{ConversationId, OfferId, QueueId};
 use crate::refusal::{Code, Decision, Refusal};
 use crate::time::Time;
 
-/// Most conversations that one agent may hold at once.
+/// Most points of conversations that one agent may hold at once.
 pub const CAPACITY_MAX: u16 = 500;
 /// How long presence stands without a sign of life, milliseconds: a node that died cannot say that its agents are gone.
 pub const LEASE_MS: i64 = 120_000;
 /// After this time the agent asks whether an unconfirmed place is still needed, milliseconds.
 pub const DOUBT_MS: i64 = 60_000;
+/// Longest reason of a presence, characters.
+const REASON_CHARS_MAX: usize = 64;
 
 /// Whether an agent takes conversations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,6 +42,8 @@ pub struct Place {
     pub queue: QueueId,
     /// When to doubt it; `None` once confirmed.
     pub doubt: Option<Time>,
+    /// Points that it takes.
+    pub weight: u16,
 }
 
 /// A request to an agent's actor.
@@ -46,13 +53,18 @@ pub enum AgentCommand {
     SetPresence {
         /// The new presence.
         presence: Presence,
-        /// Places at most; `None` keeps the present number.
+        /// Points at most; `None` keeps the present number.
         capacity: Option<u16>,
+        /// Why, in a few words: lunch, training, …
+        #[serde(default)]
+        reason: Option<String>,
     },
     /// A sign of life of a connected agent.
     Renew,
     /// The agent's last socket has been gone for the grace time, or the lease ran out.
     Gone,
+    /// The agent has not come back in the time for which its conversations were kept.
+    GiveBack,
     /// A queue asks for a place.
     AskPlace {
         /// Who asks.
@@ -61,6 +73,9 @@ pub enum AgentCommand {
         conversation: ConversationId,
         /// Under which offer.
         offer: OfferId,
+        /// Its points.
+        #[serde(default = "one")]
+        weight: u16,
     },
     /// The conversation was accepted: the place stays.
     Confirm {
@@ -75,29 +90,63 @@ pub enum AgentCommand {
         conversation: ConversationId,
         /// Under which offer.
         offer: OfferId,
+        /// The agent let the offer run out.
+        #[serde(default)]
+        missed: bool,
     },
     /// Ask about places whose time of doubt has come.
     Doubt,
+}
+
+fn one() -> u16 {
+    1
 }
 
 /// What has happened to an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those of the commands")]
 pub enum AgentEvent {
-    /// Presence was set.
-    PresenceSet { presence: Presence, capacity: u16, at: Time },
+    /// Presence was set, by the agent or because it let too many offers run out.
+    PresenceSet {
+        presence: Presence,
+        capacity: u16,
+        at: Time,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The queues that it serves from now on; older events do not say it, and the company's settings do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        serves: Option<Vec<QueueId>>,
+    },
     /// A sign of life.
     Renewed { at: Time },
-    /// The agent is gone; all its conversations are given back.
-    Left { lost: Vec<(ConversationId, OfferId)>, at: Time },
+    /// The agent is gone; these conversations are given back, the others are kept until then.
+    Left {
+        lost: Vec<(ConversationId, OfferId)>,
+        at: Time,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept_until: Option<Time>,
+    },
     /// A place was granted.
-    PlaceGranted { queue: QueueId, conversation: ConversationId, offer: OfferId, at: Time },
+    PlaceGranted {
+        queue: QueueId,
+        conversation: ConversationId,
+        offer: OfferId,
+        at: Time,
+        #[serde(default = "one")]
+        weight: u16,
+    },
     /// No place: full, away or gone.
     PlaceDenied { queue: QueueId, conversation: ConversationId, offer: OfferId, at: Time },
     /// A place stays.
     PlaceConfirmed { conversation: ConversationId, offer: OfferId, at: Time },
     /// A place is free again.
-    PlaceReleased { conversation: ConversationId, offer: OfferId, at: Time },
+    PlaceReleased {
+        conversation: ConversationId,
+        offer: OfferId,
+        at: Time,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        missed: bool,
+    },
     /// Places were asked about.
     Doubted { places: Vec<(ConversationId, OfferId)>, at: Time },
 }
@@ -106,12 +155,19 @@ pub enum AgentEvent {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     presence: Presence,
+    reason: Option<String>,
     capacity: u16,
     places: BTreeMap<ConversationId, Place>,
+    /// The queues it was last said to serve.
+    serves: Option<Vec<QueueId>>,
     /// The last sign of life.
     seen: Time,
     /// Since when it has had nothing new: the longest idle is chosen first.
     idle_since: Time,
+    /// Offers that ran out in a row.
+    misses: u8,
+    /// Gone, and its conversations are kept until then.
+    kept_until: Option<Time>,
 }
 
 impl Agent {
@@ -121,7 +177,13 @@ impl Agent {
         self.presence
     }
 
-    /// Places at most.
+    /// Why it is so, if somebody said why.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// Points at most.
     #[must_use]
     pub fn capacity(&self) -> u16 {
         self.capacity
@@ -133,49 +195,63 @@ impl Agent {
         &self.places
     }
 
+    /// The queues to be told of this agent, when its events say them.
+    #[must_use]
+    pub fn serves(&self) -> Option<&[QueueId]> {
+        self.serves.as_deref()
+    }
+
     /// Since when the agent has had nothing new.
     #[must_use]
     pub fn idle_since(&self) -> Time {
         self.idle_since
     }
 
-    /// Places that could be granted now.
+    /// Points that are taken.
+    #[must_use]
+    pub fn taken(&self) -> u16 {
+        self.places.values().fold(0, |sum, place| sum.saturating_add(place.weight))
+    }
+
+    /// Points that could be granted now.
     #[must_use]
     pub fn free(&self) -> u16 {
         match self.presence {
-            Presence::Online => {
-                let taken = u16::try_from(self.places.len()).unwrap_or(u16::MAX);
-                self.capacity.saturating_sub(taken)
-            }
+            Presence::Online => self.capacity.saturating_sub(self.taken()),
             Presence::Away | Presence::Offline => 0,
         }
     }
 
-    /// The next timer: a lease that runs out or a place to doubt.
+    /// The next timer: a lease or a time of keeping that runs out, or a place to doubt.
     #[must_use]
     pub fn due(&self) -> Option<(Time, AgentCommand)> {
         let lease = match self.presence {
             Presence::Online | Presence::Away => Some((self.seen.after_ms(LEASE_MS), AgentCommand::Gone)),
-            Presence::Offline => None,
+            Presence::Offline if self.places.is_empty() => None,
+            Presence::Offline => self.kept_until.map(|at| (at, AgentCommand::GiveBack)),
         };
         let doubt =
             self.places.values().filter_map(|place| place.doubt).min().map(|at| (at, AgentCommand::Doubt));
         [lease, doubt].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// Judges `command` at `now`; `default_capacity` is the company's setting for agents who did not name one.
+    /// Judges `command` at `now`.
     ///
     /// # Errors
     /// `bad_request` for a capacity out of bounds.
-    pub fn decide(&self, now: Time, default_capacity: u16, command: AgentCommand) -> Decision<AgentEvent> {
+    pub fn decide(&self, now: Time, policy: &AgentPolicy, command: AgentCommand) -> Decision<AgentEvent> {
         match command {
-            AgentCommand::SetPresence { presence, capacity } => {
-                self.set_presence(now, default_capacity, presence, capacity)
+            AgentCommand::SetPresence { presence, capacity, reason } => {
+                self.set_presence(now, policy, presence, capacity, reason)
             }
             AgentCommand::Renew => Ok(self.renew(now)),
-            AgentCommand::Gone => Ok(self.leave(now)),
-            AgentCommand::AskPlace { queue, conversation, offer } => {
-                Ok(self.ask_place(now, queue, conversation, offer))
+            AgentCommand::Gone => Ok(self.gone(now, policy)),
+            AgentCommand::GiveBack => Ok(match (self.presence, self.kept_until) {
+                (Presence::Offline, Some(until)) if until <= now => self.leave(now),
+                (Presence::Online | Presence::Away | Presence::Offline, _) => Vec::new(),
+            }),
+            AgentCommand::AskPlace { queue, conversation, offer, weight } => {
+                Ok(self.ask_place(now, queue, conversation, offer, weight))
             }
             AgentCommand::Confirm { conversation, offer } => Ok(match self.places.get(&conversation) {
                 Some(place) if place.offer == offer && place.doubt.is_some() => {
@@ -183,12 +259,9 @@ impl Agent {
                 }
                 Some(_) | None => Vec::new(),
             }),
-            AgentCommand::Release { conversation, offer } => Ok(match self.places.get(&conversation) {
-                Some(place) if place.offer == offer => {
-                    vec![AgentEvent::PlaceReleased { conversation, offer, at: now }]
-                }
-                Some(_) | None => Vec::new(),
-            }),
+            AgentCommand::Release { conversation, offer, missed } => {
+                Ok(self.release(now, policy, conversation, offer, missed))
+            }
             AgentCommand::Doubt => Ok(self.doubt(now)),
         }
     }
@@ -196,22 +269,31 @@ impl Agent {
     fn set_presence(
         &self,
         now: Time,
-        default_capacity: u16,
+        policy: &AgentPolicy,
         presence: Presence,
         capacity: Option<u16>,
+        reason: Option<String>,
     ) -> Decision<AgentEvent> {
-        let kept = if self.capacity == 0 { default_capacity } else { self.capacity };
+        let kept = if self.capacity == 0 { policy.capacity } else { self.capacity };
         let capacity = capacity.unwrap_or(kept);
         if !(1..=CAPACITY_MAX).contains(&capacity) {
             return Err(Refusal::new(Code::BadRequest, format!("capacity is 1 to {CAPACITY_MAX}")));
         }
+        if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
+            return Err(Refusal::new(
+                Code::BadRequest,
+                format!("a reason has at most {REASON_CHARS_MAX} characters"),
+            ));
+        }
         if presence == Presence::Offline {
             return Ok(self.leave(now));
         }
-        if presence == self.presence && capacity == self.capacity {
+        let serves = Some(policy.serves.clone());
+        let same = presence == self.presence && capacity == self.capacity && reason == self.reason;
+        if same && serves == self.serves {
             return Ok(self.renew(now));
         }
-        Ok(vec![AgentEvent::PresenceSet { presence, capacity, at: now }])
+        Ok(vec![AgentEvent::PresenceSet { presence, capacity, at: now, reason, serves }])
     }
 
     fn renew(&self, now: Time) -> Vec<AgentEvent> {
@@ -222,13 +304,28 @@ impl Agent {
         vec![AgentEvent::Renewed { at: now }]
     }
 
+    /// Nobody said goodbye: what happens to the conversations is the company's choice. Offers are never kept.
+    fn gone(&self, now: Time, policy: &AgentPolicy) -> Vec<AgentEvent> {
+        let held = self.places.values().any(|place| place.doubt.is_none());
+        match policy.when_gone {
+            WhenGone::Keep if held && self.presence != Presence::Offline => {
+                let offers = self.places.iter().filter(|(_, place)| place.doubt.is_some());
+                let lost = offers.map(|(id, place)| (*id, place.offer.clone())).collect();
+                vec![AgentEvent::Left { lost, at: now, kept_until: Some(now.after_ms(policy.keep_ms)) }]
+            }
+            // It was gone already, and the time for which they are kept runs.
+            WhenGone::Keep if held && self.kept_until.is_some() => Vec::new(),
+            WhenGone::Keep | WhenGone::Requeue => self.leave(now),
+        }
+    }
+
     fn leave(&self, now: Time) -> Vec<AgentEvent> {
         if self.presence == Presence::Offline && self.places.is_empty() {
             return Vec::new();
         }
         let lost =
             self.places.iter().map(|(conversation, place)| (*conversation, place.offer.clone())).collect();
-        vec![AgentEvent::Left { lost, at: now }]
+        vec![AgentEvent::Left { lost, at: now, kept_until: None }]
     }
 
     fn ask_place(
@@ -237,17 +334,43 @@ impl Agent {
         queue: QueueId,
         conversation: ConversationId,
         offer: OfferId,
+        weight: u16,
     ) -> Vec<AgentEvent> {
         let again = self.places.get(&conversation).is_some_and(|place| place.offer == offer);
         if again {
             return Vec::new();
         }
         let taken = self.places.contains_key(&conversation);
-        vec![if self.free() > 0 && !taken {
-            AgentEvent::PlaceGranted { queue, conversation, offer, at: now }
+        vec![if self.free() >= weight.max(1) && !taken {
+            AgentEvent::PlaceGranted { queue, conversation, offer, at: now, weight: weight.max(1) }
         } else {
             AgentEvent::PlaceDenied { queue, conversation, offer, at: now }
         }]
+    }
+
+    fn release(
+        &self,
+        now: Time,
+        policy: &AgentPolicy,
+        conversation: ConversationId,
+        offer: OfferId,
+        missed: bool,
+    ) -> Vec<AgentEvent> {
+        if self.places.get(&conversation).is_none_or(|place| place.offer != offer) {
+            return Vec::new();
+        }
+        let mut events = vec![AgentEvent::PlaceReleased { conversation, offer, at: now, missed }];
+        let too_many = policy.misses_max > 0 && self.misses.saturating_add(1) >= policy.misses_max;
+        if missed && too_many && self.presence == Presence::Online {
+            events.push(AgentEvent::PresenceSet {
+                presence: Presence::Away,
+                capacity: self.capacity,
+                at: now,
+                reason: Some("missed_offers".to_owned()),
+                serves: self.serves.clone(),
+            });
+        }
+        events
     }
 
     fn doubt(&self, now: Time) -> Vec<AgentEvent> {
@@ -258,45 +381,5 @@ impl Agent {
             .map(|(conversation, place)| (*conversation, place.offer.clone()))
             .collect();
         if places.is_empty() { Vec::new() } else { vec![AgentEvent::Doubted { places, at: now }] }
-    }
-
-    /// Takes in the next event.
-    pub fn apply(&mut self, event: &AgentEvent) {
-        match event {
-            AgentEvent::PresenceSet { presence, capacity, at } => {
-                if self.presence != Presence::Online {
-                    self.idle_since = *at;
-                }
-                (self.presence, self.capacity, self.seen) = (*presence, *capacity, *at);
-            }
-            AgentEvent::Renewed { at } => self.seen = *at,
-            AgentEvent::Left { .. } => {
-                self.presence = Presence::Offline;
-                self.places.clear();
-            }
-            AgentEvent::PlaceGranted { queue, conversation, offer, at } => {
-                let place =
-                    Place { offer: offer.clone(), queue: queue.clone(), doubt: Some(at.after_ms(DOUBT_MS)) };
-                self.places.insert(*conversation, place);
-                self.idle_since = *at;
-            }
-            AgentEvent::PlaceDenied { .. } => {}
-            AgentEvent::PlaceConfirmed { conversation, .. } => {
-                if let Some(place) = self.places.get_mut(conversation) {
-                    place.doubt = None;
-                }
-            }
-            AgentEvent::PlaceReleased { conversation, at, .. } => {
-                self.places.remove(conversation);
-                self.idle_since = *at;
-            }
-            AgentEvent::Doubted { places, at } => {
-                for (conversation, _) in places {
-                    if let Some(place) = self.places.get_mut(conversation) {
-                        place.doubt = Some(at.after_ms(DOUBT_MS));
-                    }
-                }
-            }
-        }
     }
 }

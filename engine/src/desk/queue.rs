@@ -1,18 +1,33 @@
-//! One waiting queue: who waits since when, and the one offer each has in flight. Oldest by priority first.
+//! One waiting queue: who waits since when, and the one offer each has in flight.
+//!
+//! **Order**: the higher priority first, then the least time left until the answer is due, then the longest wait. **Lanes**: those
+//! that need the same skills and points wait in one lane, so that an agent who becomes free finds its first conversation by looking at
+//! the head of each lane, and nobody is looked at in vain however many wait. **Between commands nobody waits beside a free agent who
+//! matches**: so a command only looks for what it changes itself, one agent among the lanes or one conversation among the agents.
+
+mod apply;
+mod lanes;
+mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::{QueuePolicy, Ring, Skills};
 use crate::conversation::{OfferEnd, Wait};
 use crate::ids::{ConversationId, OfferId, PersonId};
 use crate::refusal::{Code, Decision, Refusal};
 use crate::time::Time;
+use lanes::Lanes;
+use search::Search;
 
 /// Conversations that may wait in one queue; the next is refused and its actor asks again later.
 pub const WAITING_MAX: usize = 100_000;
 /// An agent who turned a conversation down is not asked for it again for this time, milliseconds.
 pub const AVOID_MS: i64 = 20_000;
+/// Asks of one command, and waiting conversations that one looks at again: bounds its work and its events. What is left over is due at
+/// once.
+pub(super) const MATCH_MAX: usize = 28;
 
 /// A request to a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +38,17 @@ pub enum QueueCommand {
     /// A conversation does not wait any more: assigned, closed or gone elsewhere.
     Leave { conversation: ConversationId },
     /// An agent of this queue has changed.
-    AgentSeen { agent: PersonId, free: u16, idle_since: Time },
+    AgentSeen {
+        agent: PersonId,
+        /// Points that could be granted now.
+        free: u16,
+        idle_since: Time,
+        /// Points that are taken.
+        #[serde(default)]
+        taken: u16,
+        #[serde(default)]
+        skills: Skills,
+    },
     /// The agent has granted a place.
     Granted { conversation: ConversationId, offer: OfferId, agent: PersonId },
     /// The agent has no place.
@@ -37,28 +62,59 @@ pub enum QueueCommand {
     },
     /// An offer came to nothing.
     Returned { conversation: ConversationId, offer: OfferId, agent: PersonId, why: OfferEnd },
-    /// Look again for matches: a time of avoidance is over.
+    /// Look again for matches: a time of avoidance is over, a ring is reached, the pause is over.
     Match,
+    /// A supervisor stops assignment, or lets it go on. Whoever waits goes on waiting.
+    Pause { paused: bool, by: PersonId },
 }
 
 /// What has happened to a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those of the commands")]
 pub enum QueueEvent {
-    /// A conversation waits.
-    Enqueued { conversation: ConversationId, wait: Wait },
+    /// A conversation waits; `rings` is how its needs relax.
+    Enqueued {
+        conversation: ConversationId,
+        wait: Wait,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rings: Vec<Ring>,
+    },
     /// A conversation has left.
     LeftQueue { conversation: ConversationId },
     /// An agent has changed.
-    AgentNoted { agent: PersonId, free: u16, idle_since: Time },
+    AgentNoted {
+        agent: PersonId,
+        free: u16,
+        idle_since: Time,
+        #[serde(default)]
+        taken: u16,
+        #[serde(default, skip_serializing_if = "Skills::is_empty")]
+        skills: Skills,
+    },
     /// An agent was asked for a place.
     PlaceAsked(PlaceAsk),
     /// The conversation is offered.
-    OfferMade { conversation: ConversationId, offer: OfferId, agent: PersonId, expires: Time },
+    OfferMade {
+        conversation: ConversationId,
+        offer: OfferId,
+        agent: PersonId,
+        expires: Time,
+        /// The agent takes it without being asked.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        auto: bool,
+    },
     /// A place was granted for a conversation that does not wait any more.
     PlaceUnused { conversation: ConversationId, offer: OfferId, agent: PersonId },
-    /// An offer, or the asking for a place, came to nothing.
+    /// An offer, or the asking for a place, came to nothing. A time of avoidance that is over already avoids nobody.
     OfferFailed { conversation: ConversationId, offer: OfferId, agent: PersonId, avoid_until: Time },
+    /// These may be matched again.
+    AvoidsOver { pairs: Vec<(ConversationId, PersonId)> },
+    /// The needs of these have reached their next ring.
+    Relaxed { conversations: Vec<ConversationId> },
+    /// Assignment was stopped or goes on.
+    PauseSet { paused: bool, by: PersonId, at: Time },
+    /// After a pause: whoever could be matched was.
+    Swept,
 }
 
 /// Asking one agent for a place.
@@ -68,6 +124,13 @@ pub struct PlaceAsk {
     pub conversation: ConversationId,
     pub agent: PersonId,
     pub offer: OfferId,
+    /// Points of the place.
+    #[serde(default = "one")]
+    pub weight: u16,
+}
+
+fn one() -> u16 {
+    1
 }
 
 /// One waiting conversation.
@@ -78,6 +141,10 @@ struct Waiting {
     flight: Option<Flight>,
     /// Agents not to ask before a time.
     avoid: BTreeMap<PersonId, Time>,
+    /// The rings that are still to come.
+    rings: Vec<Ring>,
+    /// What is needed now.
+    needs: Skills,
 }
 
 /// An offer in flight: first a place is asked for, then the offer is made.
@@ -92,23 +159,30 @@ struct Flight {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
     free: u16,
+    taken: u16,
     idle_since: Time,
-    /// Asked for and not yet answered.
-    asked: u16,
+    skills: Skills,
+    /// Points asked for and not yet answered, by offer.
+    asks: BTreeMap<OfferId, u16>,
+    /// The number of the last offer for which it was asked.
+    turn: u64,
 }
-
-/// (255 − priority, since, conversation): the smallest goes first.
-type Rank = (u8, Time, ConversationId);
 
 /// The state of one queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
     waiting: BTreeMap<ConversationId, Waiting>,
-    /// Those without an offer in flight, in order.
-    order: BTreeSet<Rank>,
+    /// Those without an offer in flight, by lane and in order.
+    lanes: Lanes,
+    since: BTreeSet<(Time, ConversationId)>,
     agents: BTreeMap<PersonId, Seen>,
+    avoids: BTreeSet<(Time, ConversationId, PersonId)>,
+    relaxes: BTreeSet<(Time, ConversationId)>,
     /// Offers made so far: numbers them.
     offers: u64,
+    paused: bool,
+    /// Nobody has looked yet for what was held back.
+    unswept: bool,
 }
 
 impl Queue {
@@ -121,13 +195,13 @@ impl Queue {
     /// Offers in flight.
     #[must_use]
     pub fn offers(&self) -> usize {
-        self.waiting.len() - self.order.len()
+        self.waiting.len() - self.lanes.len()
     }
 
-    /// Since when the first in order has waited.
+    /// Since when the one who has waited longest has waited.
     #[must_use]
     pub fn longest_wait_since(&self) -> Option<Time> {
-        self.waiting.values().map(|waiting| waiting.wait.since).min()
+        self.since.first().map(|(since, _)| *since)
     }
 
     /// Agents who could take something now.
@@ -136,48 +210,78 @@ impl Queue {
         self.agents.values().filter(|seen| seen.free > 0).count()
     }
 
-    /// The next timer: the first time at which a free agent who was avoided may be asked again.
+    /// True while nothing is assigned.
     #[must_use]
-    pub fn due(&self) -> Option<(Time, QueueCommand)> {
-        let avoided = self.first_in_order().flat_map(|waiting| &waiting.avoid);
-        let free = avoided.filter(|(agent, _)| self.agents.get(*agent).is_some_and(Seen::can_take));
-        free.map(|(_, until)| *until).min().map(|at| (at, QueueCommand::Match))
+    pub fn paused(&self) -> bool {
+        self.paused
     }
 
-    fn first_in_order(&self) -> impl Iterator<Item = &Waiting> {
-        self.order.iter().take(MATCH_MAX).filter_map(|(.., conversation)| self.waiting.get(conversation))
+    /// The next timer: a time of avoidance that ends, a ring that is reached, or what one command left over.
+    #[must_use]
+    pub fn due(&self) -> Option<(Time, QueueCommand)> {
+        if self.paused {
+            return None;
+        }
+        let sweep = self.unswept.then(Time::default);
+        let avoid = self.avoids.first().map(|(at, ..)| *at);
+        let relax = self.relaxes.first().map(|(at, _)| *at);
+        [sweep, avoid, relax].into_iter().flatten().min().map(|at| (at, QueueCommand::Match))
     }
 
     /// Judges `command` at `now`. New offers are named after the queue's own count, so that replay names them alike.
     ///
     /// # Errors
     /// `queue_full` when too many wait.
-    pub fn decide(&self, now: Time, offer_ms: i64, command: QueueCommand) -> Decision<QueueEvent> {
+    pub fn decide(&self, now: Time, policy: &QueuePolicy, command: QueueCommand) -> Decision<QueueEvent> {
         match command {
-            QueueCommand::Enqueue { conversation, wait } => self.enqueue(now, conversation, wait),
-            QueueCommand::Leave { conversation } => Ok(self.leave(conversation)),
-            QueueCommand::AgentSeen { agent, free, idle_since } => {
-                Ok(self.agent_seen(now, agent, free, idle_since))
+            QueueCommand::Enqueue { conversation, wait } => self.enqueue(now, policy, conversation, wait),
+            QueueCommand::Leave { conversation } => Ok(match self.waiting.get(&conversation) {
+                Some(_) => vec![QueueEvent::LeftQueue { conversation }],
+                None => Vec::new(),
+            }),
+            QueueCommand::AgentSeen { agent, free, idle_since, taken, skills } => {
+                let seen = Seen { free, taken, idle_since, skills, asks: BTreeMap::new(), turn: 0 };
+                Ok(self.agent_seen(now, policy, agent, seen))
             }
             QueueCommand::Granted { conversation, offer, agent } => {
-                let expires = now.after_ms(offer_ms);
+                let (expires, auto) = (now.after_ms(policy.offer_ms), policy.auto_accept);
                 Ok(vec![if self.in_flight(conversation, &offer) {
-                    QueueEvent::OfferMade { conversation, offer, agent, expires }
+                    QueueEvent::OfferMade { conversation, offer, agent, expires, auto }
                 } else {
                     QueueEvent::PlaceUnused { conversation, offer, agent }
                 }])
             }
             QueueCommand::Denied { conversation, offer, agent, taken } => {
-                Ok(self.denied(now, conversation, offer, agent, taken))
+                // No time to avoid one who is full: it says itself when a place is free.
+                let avoid_until = if taken { now.after_ms(AVOID_MS) } else { Time::default() };
+                Ok(if self.in_flight(conversation, &offer) {
+                    self.failed(now, policy, conversation, offer, agent, avoid_until)
+                } else {
+                    vec![QueueEvent::PlaceUnused { conversation, offer, agent }]
+                })
             }
             QueueCommand::Returned { conversation, offer, agent, .. } => {
-                Ok(self.failed(now, conversation, offer, agent, now.after_ms(AVOID_MS)))
+                Ok(if self.in_flight(conversation, &offer) {
+                    self.failed(now, policy, conversation, offer, agent, now.after_ms(AVOID_MS))
+                } else {
+                    Vec::new()
+                })
             }
-            QueueCommand::Match => Ok(Search::of(self).asks(now)),
+            QueueCommand::Match => Ok(self.look_again(now, policy)),
+            QueueCommand::Pause { paused, by } if paused == self.paused => {
+                Err(Refusal::new(Code::Duplicate, format!("{by} finds it so already")))
+            }
+            QueueCommand::Pause { paused, by } => Ok(vec![QueueEvent::PauseSet { paused, by, at: now }]),
         }
     }
 
-    fn enqueue(&self, now: Time, conversation: ConversationId, wait: Wait) -> Decision<QueueEvent> {
+    fn enqueue(
+        &self,
+        now: Time,
+        policy: &QueuePolicy,
+        conversation: ConversationId,
+        wait: Wait,
+    ) -> Decision<QueueEvent> {
         if self.waiting.get(&conversation).is_some_and(|known| known.wait == wait) {
             return Ok(Vec::new());
         }
@@ -185,53 +289,99 @@ impl Queue {
             return Err(Refusal::new(Code::QueueFull, "too many conversations wait in this queue")
                 .retry_after_ms(10_000));
         }
-        Ok(self.and_match(now, QueueEvent::Enqueued { conversation, wait }))
+        let rings = if wait.needs.is_empty() { Vec::new() } else { policy.rings.clone() };
+        let waiting = Waiting::new(wait.clone(), rings.clone());
+        let asks = self.search(now, policy).ask_for(conversation, &waiting);
+        Ok([QueueEvent::Enqueued { conversation, wait, rings }].into_iter().chain(asks).collect())
     }
 
-    fn leave(&self, conversation: ConversationId) -> Vec<QueueEvent> {
-        match self.waiting.get(&conversation) {
-            Some(_) => vec![QueueEvent::LeftQueue { conversation }],
-            None => Vec::new(),
-        }
-    }
-
-    fn agent_seen(&self, now: Time, agent: PersonId, free: u16, idle_since: Time) -> Vec<QueueEvent> {
-        let same =
-            self.agents.get(&agent).is_some_and(|seen| seen.free == free && seen.idle_since == idle_since);
-        if same || (free == 0 && !self.agents.contains_key(&agent)) {
-            return Vec::new();
-        }
-        self.and_match(now, QueueEvent::AgentNoted { agent, free, idle_since })
-    }
-
-    fn denied(
+    fn agent_seen(
         &self,
         now: Time,
-        conversation: ConversationId,
-        offer: OfferId,
+        policy: &QueuePolicy,
         agent: PersonId,
-        taken: bool,
+        mut seen: Seen,
     ) -> Vec<QueueEvent> {
-        if !self.in_flight(conversation, &offer) {
-            return vec![QueueEvent::PlaceUnused { conversation, offer, agent }];
+        let known = self.agents.get(&agent);
+        if let Some(known) = known {
+            (seen.asks, seen.turn) = (known.asks.clone(), known.turn);
         }
-        // No time to avoid one who is full: it says itself when a place is free.
-        let avoid_until = if taken { now.after_ms(AVOID_MS) } else { now };
-        self.failed(now, conversation, offer, agent, avoid_until)
+        if known == Some(&seen) || (seen.free == 0 && known.is_none()) {
+            return Vec::new();
+        }
+        let Seen { free, taken, idle_since, skills, .. } = seen.clone();
+        let mut search = self.search(now, policy);
+        search.note(&agent, seen);
+        search.work_for(&agent);
+        let noted = QueueEvent::AgentNoted { agent, free, idle_since, taken, skills };
+        [noted].into_iter().chain(search.asks).collect()
     }
 
     fn failed(
         &self,
         now: Time,
+        policy: &QueuePolicy,
         conversation: ConversationId,
         offer: OfferId,
         agent: PersonId,
         avoid_until: Time,
     ) -> Vec<QueueEvent> {
-        if !self.in_flight(conversation, &offer) {
+        let Some(known) = self.waiting.get(&conversation) else { return Vec::new() };
+        let mut search = self.search(now, policy);
+        if known.flight.as_ref().is_some_and(|flight| !flight.made)
+            && let Some(mut seen) = self.agents.get(&agent).cloned()
+        {
+            seen.answered(&offer, false);
+            search.note(&agent, seen);
+        }
+        let mut waiting = Waiting { flight: None, ..known.clone() };
+        waiting.avoid.insert(agent.clone(), avoid_until);
+        let asks = search.ask_for(conversation, &waiting);
+        let failed = QueueEvent::OfferFailed { conversation, offer, agent, avoid_until };
+        [failed].into_iter().chain(asks).collect()
+    }
+
+    /// What the passing of time makes possible.
+    fn look_again(&self, now: Time, policy: &QueuePolicy) -> Vec<QueueEvent> {
+        if self.paused {
             return Vec::new();
         }
-        self.and_match(now, QueueEvent::OfferFailed { conversation, offer, agent, avoid_until })
+        let over = self.avoids.iter().take_while(|(at, ..)| *at <= now).take(MATCH_MAX);
+        let pairs: Vec<_> = over.map(|(_, conversation, agent)| (*conversation, agent.clone())).collect();
+        let reached = self.relaxes.iter().take_while(|(at, _)| *at <= now).take(MATCH_MAX);
+        let conversations: Vec<_> = reached.map(|(_, conversation)| *conversation).collect();
+        let mut changed: BTreeMap<ConversationId, Waiting> = BTreeMap::new();
+        let known = |conversation| self.waiting.get(&conversation).cloned();
+        for conversation in &conversations {
+            changed.extend(known(*conversation).map(|mut waiting| {
+                waiting.relax();
+                (*conversation, waiting)
+            }));
+        }
+        for (conversation, _) in &pairs {
+            if !changed.contains_key(conversation) {
+                changed.extend(known(*conversation).map(|waiting| (*conversation, waiting)));
+            }
+        }
+        let mut search = self.search(now, policy);
+        for (conversation, waiting) in changed.iter().filter(|(_, waiting)| waiting.flight.is_none()) {
+            search.place(*conversation, waiting);
+        }
+        let mut events = Vec::new();
+        if !pairs.is_empty() {
+            events.push(QueueEvent::AvoidsOver { pairs });
+        }
+        if !conversations.is_empty() {
+            events.push(QueueEvent::Relaxed { conversations });
+        }
+        if self.unswept && events.is_empty() {
+            search.sweep();
+            if !search.full() {
+                events.push(QueueEvent::Swept);
+            }
+        }
+        events.extend(search.asks);
+        events
     }
 
     fn in_flight(&self, conversation: ConversationId, offer: &OfferId) -> bool {
@@ -239,189 +389,7 @@ impl Queue {
         waiting.and_then(|waiting| waiting.flight.as_ref()).is_some_and(|flight| flight.offer == *offer)
     }
 
-    /// The event and the asks that it makes possible.
-    fn and_match(&self, now: Time, event: QueueEvent) -> Vec<QueueEvent> {
-        let mut search = Search::of(self);
-        search.foresee(&event, self);
-        let asks = search.asks(now);
-        let mut events = vec![event];
-        events.extend(asks);
-        events
+    fn search<'a>(&'a self, now: Time, policy: &'a QueuePolicy) -> Search<'a> {
+        Search::new(self, now, policy)
     }
-}
-
-impl Seen {
-    fn can_take(&self) -> bool {
-        self.free > self.asked
-    }
-}
-
-impl Queue {
-    /// Takes in the next event.
-    pub fn apply(&mut self, event: &QueueEvent) {
-        match event {
-            QueueEvent::Enqueued { conversation, wait } => {
-                self.remove(*conversation);
-                let waiting = Waiting { wait: wait.clone(), flight: None, avoid: BTreeMap::new() };
-                self.order.insert(rank(*conversation, wait));
-                self.waiting.insert(*conversation, waiting);
-            }
-            QueueEvent::LeftQueue { conversation } => self.remove(*conversation),
-            QueueEvent::AgentNoted { agent, free, idle_since } => self.note_agent(agent, *free, *idle_since),
-            QueueEvent::PlaceAsked(ask) => self.asked(ask),
-            QueueEvent::OfferMade { conversation, agent, .. } => {
-                if let Some(flight) =
-                    self.waiting.get_mut(conversation).and_then(|waiting| waiting.flight.as_mut())
-                {
-                    flight.made = true;
-                }
-                self.answered(agent, true);
-            }
-            QueueEvent::PlaceUnused { agent, .. } => self.answered(agent, true),
-            QueueEvent::OfferFailed { conversation, agent, avoid_until, .. } => {
-                self.offer_failed(*conversation, agent, *avoid_until)
-            }
-        }
-    }
-
-    fn note_agent(&mut self, agent: &PersonId, free: u16, idle_since: Time) {
-        let asked = self.agents.get(agent).map_or(0, |seen| seen.asked);
-        if free == 0 && asked == 0 {
-            self.agents.remove(agent);
-        } else {
-            self.agents.insert(agent.clone(), Seen { free, idle_since, asked });
-        }
-    }
-
-    fn asked(&mut self, ask: &PlaceAsk) {
-        self.offers += 1;
-        if let Some(waiting) = self.waiting.get_mut(&ask.conversation) {
-            self.order.remove(&rank(ask.conversation, &waiting.wait));
-            waiting.flight = Some(Flight { offer: ask.offer.clone(), agent: ask.agent.clone(), made: false });
-        }
-        if let Some(seen) = self.agents.get_mut(&ask.agent) {
-            seen.asked += 1;
-        }
-    }
-
-    /// The agent has answered. A granted place is a place less until the agent says its new count; after a denial it has none.
-    fn answered(&mut self, agent: &PersonId, granted: bool) {
-        if let Some(seen) = self.agents.get_mut(agent) {
-            seen.asked = seen.asked.saturating_sub(1);
-            seen.free = if granted { seen.free.saturating_sub(1) } else { 0 };
-        }
-    }
-
-    fn offer_failed(&mut self, conversation: ConversationId, agent: &PersonId, avoid_until: Time) {
-        let Some(waiting) = self.waiting.get_mut(&conversation) else { return };
-        let denied = waiting.flight.take().is_some_and(|flight| !flight.made);
-        waiting.avoid.insert(agent.clone(), avoid_until);
-        self.order.insert(rank(conversation, &waiting.wait));
-        if denied {
-            self.answered(agent, false);
-        }
-    }
-
-    fn remove(&mut self, conversation: ConversationId) {
-        if let Some(waiting) = self.waiting.remove(&conversation) {
-            self.order.remove(&rank(conversation, &waiting.wait));
-        }
-    }
-}
-
-/// Waiting conversations looked at in one search for matches: bounds the work and the events of one command.
-const MATCH_MAX: usize = 30;
-
-/// A search for matches: the first in order and the agents who can take something.
-struct Search {
-    order: Vec<(Rank, BTreeMap<PersonId, Time>)>,
-    agents: BTreeMap<PersonId, Seen>,
-    offers: u64,
-}
-
-impl Search {
-    fn of(queue: &Queue) -> Self {
-        let order = queue.first_in_order().map(|waiting| waiting.avoid.clone());
-        let agents = queue
-            .agents
-            .iter()
-            .filter(|(_, seen)| seen.free > 0)
-            .map(|(agent, seen)| (agent.clone(), seen.clone()));
-        Self {
-            order: queue.order.iter().copied().zip(order).collect(),
-            agents: agents.collect(),
-            offers: queue.offers,
-        }
-    }
-
-    /// Takes in what `event`, which is not applied yet, changes for the search.
-    fn foresee(&mut self, event: &QueueEvent, queue: &Queue) {
-        match event {
-            QueueEvent::Enqueued { conversation, wait } => {
-                self.order.retain(|((.., known), _)| known != conversation);
-                self.order.push((rank(*conversation, wait), BTreeMap::new()));
-            }
-            QueueEvent::AgentNoted { agent, free, idle_since } => {
-                let asked = queue.agents.get(agent).map_or(0, |seen| seen.asked);
-                self.agents.insert(agent.clone(), Seen { free: *free, idle_since: *idle_since, asked });
-            }
-            QueueEvent::OfferFailed { conversation, agent, avoid_until, .. } => {
-                self.foresee_failed(*conversation, agent, *avoid_until, queue);
-            }
-            QueueEvent::LeftQueue { .. }
-            | QueueEvent::PlaceAsked(_)
-            | QueueEvent::OfferMade { .. }
-            | QueueEvent::PlaceUnused { .. } => {}
-        }
-        self.order.sort_by_key(|(rank, _)| *rank);
-    }
-
-    fn foresee_failed(
-        &mut self,
-        conversation: ConversationId,
-        agent: &PersonId,
-        avoid_until: Time,
-        queue: &Queue,
-    ) {
-        let Some(waiting) = queue.waiting.get(&conversation) else { return };
-        let denied = waiting.flight.as_ref().is_some_and(|flight| !flight.made);
-        let mut avoid = waiting.avoid.clone();
-        if denied {
-            self.agents.remove(agent);
-        } else {
-            avoid.insert(agent.clone(), avoid_until);
-        }
-        self.order.push((rank(conversation, &waiting.wait), avoid));
-    }
-
-    /// Each waiting conversation in order goes to the free agent who has been idle longest.
-    fn asks(mut self, now: Time) -> Vec<QueueEvent> {
-        let mut asks = Vec::new();
-        for ((.., conversation), avoid) in &self.order {
-            let free = self.agents.iter_mut().filter(|(agent, seen)| {
-                seen.can_take() && avoid.get(*agent).is_none_or(|until| *until <= now)
-            });
-            let Some((agent, seen)) = free.min_by_key(|(_, seen)| (seen.asked, seen.idle_since)) else {
-                continue;
-            };
-            self.offers += 1;
-            seen.asked += 1;
-            let offer = OfferId::new(format!("of_{:x}_{}", hash_of(*conversation), self.offers));
-            asks.push(QueueEvent::PlaceAsked(PlaceAsk {
-                conversation: *conversation,
-                agent: agent.clone(),
-                offer,
-            }));
-        }
-        asks
-    }
-}
-
-/// Offers of different conversations must not share a name.
-fn hash_of(conversation: ConversationId) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(conversation.to_string().as_bytes())
-}
-
-fn rank(conversation: ConversationId, wait: &Wait) -> Rank {
-    (u8::MAX - wait.priority, wait.since, conversation)
 }

@@ -62,11 +62,53 @@ const DOCS: &[(&str, &str)] = &[
     ("tenants.queues.id", "Its name."),
     ("tenants.queues.name_zh", "As people read it, in Chinese."),
     ("tenants.queues.name_en", "As people read it, in English."),
+    ("tenants.queues.offer_ms", "How long an offer of this queue stands, when not as long as the company's."),
+    (
+        "tenants.queues.choice",
+        "Who of several free agents is asked: longest_idle, least_loaded (fewest points taken) or round_robin.",
+    ),
+    ("tenants.queues.sticky", "The agent who held the conversation last is asked first, if free."),
+    ("tenants.queues.auto_accept", "Agents take what they are offered without being asked."),
+    (
+        "tenants.queues.goal_ms",
+        "Within which time a human should have answered; whoever has least of it left goes first. Without it: five minutes.",
+    ),
+    ("tenants.queues.rings", "After which wait less proficiency will do, each later than the one before."),
+    ("tenants.queues.rings.after_ms", "Since the conversation waits."),
+    (
+        "tenants.queues.rings.relax",
+        "So many levels less are needed than at first; at nothing the skill is not needed.",
+    ),
     ("tenants.agents", "Its agents."),
     ("tenants.agents.id", "Begins with ag_."),
     ("tenants.agents.name", "As visitors read it."),
     ("tenants.agents.queues", "The queues that the agent serves."),
-    ("tenants.agents.capacity", "Conversations at once, unless the agent says otherwise."),
+    (
+        "tenants.agents.capacity",
+        "Points at once, unless the agent says otherwise. A conversation takes one, or what tenants.desk.weights says.",
+    ),
+    ("tenants.agents.skills", "What the agent can do."),
+    ("tenants.agents.skills.*", "How well, 1 to 10."),
+    ("tenants.desk", "What is the same for all queues and agents."),
+    ("tenants.desk.grace_ms", "An agent without a connection for this time is gone."),
+    (
+        "tenants.desk.misses_max",
+        "Offers in a row that an agent may let run out before being set away; 0: any number.",
+    ),
+    (
+        "tenants.desk.when_gone",
+        "What becomes of the conversations of an agent who is gone: requeue (they wait again, before others) or keep.",
+    ),
+    ("tenants.desk.keep_ms", "How long they are kept for the agent to come back, where they are kept."),
+    ("tenants.desk.weights", "Points that a conversation takes, by channel."),
+    ("tenants.desk.weights.*", "Of this channel."),
+    ("tenants.desk.rules", "Which conversations need what; the first rule that fits one counts."),
+    ("tenants.desk.rules.channel", "Only those of this channel."),
+    ("tenants.desk.rules.lang", "Only those of visitors who speak this language."),
+    ("tenants.desk.rules.queue", "Only those of this queue."),
+    ("tenants.desk.rules.priority", "How much sooner than others they go, 0 to 100."),
+    ("tenants.desk.rules.needs", "What the agent must be able to do."),
+    ("tenants.desk.rules.needs.*", "How well, 1 to 10."),
     ("tenants.bot", "The bot that answers first. Without one every conversation goes to the default queue."),
     ("tenants.bot.id", "Its name."),
     ("tenants.bot.name", "As visitors read it."),
@@ -103,7 +145,10 @@ const DOCS: &[(&str, &str)] = &[
 ];
 
 fn doc(path: &str) -> &'static str {
-    DOCS.iter().find(|(key, _)| *key == path).map_or("", |(_, doc)| doc)
+    let find = |path: &str| DOCS.iter().find(|(key, _)| *key == path).map(|(_, doc)| *doc);
+    // A table whose keys people choose has one explanation for all of them.
+    let any = || find(&format!("{}.*", path.rsplit_once('.')?.0));
+    find(path).or_else(any).unwrap_or_default()
 }
 
 /// The configuration in force, as a TOML file with explanations; secrets are left out.
@@ -144,8 +189,10 @@ pub fn print(config: &Config) -> String {
 
 #[cfg(test)]
 mod tests {
+    use conversa_engine::desk::Ring;
+
     use super::super::push::{ApnsConfig, FcmConfig, TenantPush};
-    use super::super::{ChannelConfig, sample};
+    use super::super::{ChannelConfig, RuleConfig, sample};
     use super::*;
 
     #[test]
@@ -165,14 +212,22 @@ mod tests {
             fcm: Some(FcmConfig { account_file: "account.json".into(), url: "https://fcm.example".into() }),
             ..TenantPush::default()
         });
-        let channel = ChannelConfig {
+        let shop = ChannelConfig {
             name: "shop".into(),
             tenant: "clearbrook".into(),
             kind: crate::ChannelKind::Http,
             url: "https://shop.example/hook".into(),
             secrets: vec!["x".into()],
         };
-        let config = Config { tenants: vec![tenant], channels: vec![channel], ..Config::default() };
+        let (queue, agent) = (&mut tenant.queues[0], &mut tenant.agents[0]);
+        (queue.offer_ms, queue.goal_ms) = (Some(20_000), Some(60_000));
+        queue.rings = vec![Ring { after_ms: 30_000, relax: 2 }];
+        agent.skills = [("returns".to_owned(), 7)].into();
+        tenant.desk.weights = [("mail".to_owned(), 1)].into();
+        let (channel, lang, queue) = (Some("web".into()), Some("en".into()), Some("support".into()));
+        tenant.desk.rules =
+            vec![RuleConfig { channel, lang, queue, priority: 1, needs: [("en".to_owned(), 5)].into() }];
+        let config = Config { tenants: vec![tenant], channels: vec![shop], ..Config::default() };
         let printed = print(&config);
         for (line, before) in printed.lines().skip(1).zip(printed.lines()) {
             let key = line.starts_with('[') || (line.contains(" = ") && !line.starts_with(' '));
@@ -180,7 +235,8 @@ mod tests {
         }
         let again: Config = toml::from_str(&printed).expect("it is a configuration");
         assert_eq!(again.tenants[0].agents, config.tenants[0].agents);
-        for (path, _) in DOCS {
+        assert_eq!(again.tenants[0].desk, config.tenants[0].desk);
+        for (path, _) in DOCS.iter().filter(|(path, _)| !path.ends_with('*')) {
             assert!(
                 printed.contains(path.rsplit('.').next().expect("a name")),
                 "{path} is not a key any more"

@@ -1,6 +1,8 @@
 //! The sample company: what a newcomer sees first.
 
-use super::{AgentConfig, BotConfig, QueueConfig, TenantConfig};
+use std::collections::BTreeMap;
+
+use super::{AgentConfig, BotConfig, DeskConfig, QueueConfig, TenantConfig};
 
 /// Its knowledge: 60 entries in Chinese and English.
 pub const KNOWLEDGE: &str = include_str!("../../sample/knowledge.toml");
@@ -15,6 +17,7 @@ pub fn company() -> TenantConfig {
         name: name.into(),
         queues: vec!["support".into()],
         capacity: 5,
+        skills: BTreeMap::new(),
     };
     TenantConfig {
         id: "clearbrook".into(),
@@ -22,13 +25,10 @@ pub fn company() -> TenantConfig {
         knowledge: None,
         score_card: None,
         offer_ms: conversa_engine::conversation::OFFER_MS,
-        queues: vec![QueueConfig {
-            id: "support".into(),
-            name_zh: "客户服务".into(),
-            name_en: "Customer service".into(),
-        }],
+        queues: vec![QueueConfig::plain("support", "客户服务", "Customer service")],
         agents: vec![agent("ag_mei", "李梅 Mei"), agent("ag_tom", "Tom")],
         push: None,
+        desk: DeskConfig::default(),
         bot: Some(BotConfig { id: "qing".into(), name: "小晴 Qing".into() }),
     }
 }

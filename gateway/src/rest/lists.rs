@@ -118,8 +118,9 @@ pub(crate) async fn agents(State(edge): State<Arc<Edge>>, Staff(principal): Staf
             .view_json(&Address::new(principal.tenant.clone(), Agent::KIND, agent.id.shared()))
             .await?;
         items.push(json!({
-            "id": agent.id, "name": agent.name, "queues": agent.queues,
-            "state": view["state"], "capacity": view["capacity"], "places": view["places"],
+            "id": agent.id, "name": agent.name, "queues": agent.policy.serves, "skills": agent.skills,
+            "state": view["state"], "reason": view["reason"], "capacity": view["capacity"],
+            "taken": view["taken"], "places": view["places"],
         }));
     }
     Ok(Json(json!({ "items": items })))

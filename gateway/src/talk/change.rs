@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::letter::Payload;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{Author, Change, Command, Event, Reach, Target};
+use conversa_engine::conversation::{Author, Change, Command, Event, Reach, Subject};
 use conversa_engine::refusal::{Code, Refusal};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -93,11 +93,11 @@ pub(crate) async fn ask(
     }
 }
 
-async fn target(edge: &Arc<Edge>, conversation: &Address, seq: u64) -> Result<Target, Refusal> {
+async fn target(edge: &Arc<Edge>, conversation: &Address, seq: u64) -> Result<Subject, Refusal> {
     let Some(Event::Said(said)) = history::event_at(edge, conversation, seq).await? else {
         return Err(Refusal::new(Code::NotFound, "there is no such message in this conversation"));
     };
-    Ok(Target {
+    Ok(Subject {
         seq,
         kind: said.author.kind,
         author: said.author.id,

@@ -325,7 +325,7 @@ impl Talk {
             let capacity = presence["capacity"]
                 .as_u64()
                 .filter(|capacity| *capacity > 0)
-                .or(setting.map(|setting| setting.capacity.into()));
+                .or(setting.map(|setting| setting.policy.capacity.into()));
             let presence =
                 json!({ "state": presence["state"], "capacity": capacity, "places": presence["places"] });
             map.insert("presence".into(), presence);

@@ -9,7 +9,7 @@ use conversa_actors::behaviours::{Conversation, Session, SessionCommand};
 use conversa_actors::letter::Payload;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{
-    Author, AuthorKind, Closer, Command, Person, QueueReason, Say, Visibility,
+    Author, AuthorKind, Closer, Command, DeskCommand, Person, QueueReason, Say, Visibility,
 };
 use conversa_engine::desk::{AgentCommand, Presence};
 use conversa_engine::ids::{ConversationId, OfferId, is_id};
@@ -72,11 +72,14 @@ struct SetPresence {
     state: Presence,
     #[serde(default)]
     capacity: Option<u16>,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 const METHODS: &str = "message.send, message.edit, message.recall, message.react, receipt.read, conversation.close, \
-     history.page (visitors and agents); conversation.open, human.request (visitors); presence.set, offer.accept, \
-     offer.decline (agents)";
+     history.page, auth.refresh (visitors and agents); conversation.open, human.request, queue.leave (visitors); \
+     presence.set, offer.accept, offer.decline, conversation.transfer (agents); \
+     monitor.start, whisper.send, barge.in, message.send, queue.pause, history.page (supervisors)";
 
 impl Talk {
     /// Takes a request; what it asks for is answered through the socket's queue.
@@ -115,7 +118,7 @@ impl Talk {
         }
         let role = self.principal.role;
         match (head.m.as_deref().unwrap_or_default(), role) {
-            ("message.send", Role::Visitor | Role::Agent) => self.send(head, bytes, id),
+            ("message.send", _) => self.send(head, bytes, id),
             ("conversation.open", Role::Visitor) => self.open(bytes, id),
             ("human.request", Role::Visitor) => {
                 let by = self.author();
@@ -139,10 +142,29 @@ impl Talk {
             ("receipt.read", Role::Visitor | Role::Agent) => self.read_upto(head, bytes, id),
             ("history.page", _) => self.history(head, bytes, id),
             ("auth.refresh", _) => self.refresh(bytes, id),
+            ("queue.leave", Role::Visitor) => self.ask_desk(head, id, DeskCommand::LeaveQueue),
+            ("conversation.transfer", Role::Agent) => self.transfer(head, bytes, id),
+            ("monitor.start", Role::Supervisor) => self.monitor(head, bytes, id),
+            ("whisper.send", Role::Supervisor) => self.whisper(head, bytes, id),
+            ("barge.in", Role::Supervisor) => self.barge_in(head, bytes, id),
+            ("queue.pause", Role::Supervisor) => self.pause_queue(bytes, id),
             (
-                method @ ("message.send" | "conversation.open" | "human.request" | "conversation.close"
-                | "offer.accept" | "offer.decline" | "presence.set" | "message.edit"
-                | "message.recall" | "message.react" | "receipt.read"),
+                method @ ("queue.leave"
+                | "conversation.transfer"
+                | "monitor.start"
+                | "whisper.send"
+                | "barge.in"
+                | "queue.pause"
+                | "conversation.open"
+                | "human.request"
+                | "conversation.close"
+                | "offer.accept"
+                | "offer.decline"
+                | "presence.set"
+                | "message.edit"
+                | "message.recall"
+                | "message.react"
+                | "receipt.read"),
                 _,
             ) => Err(Refusal::new(Code::Forbidden, format!("{method} is not for your role"))),
             ("", _) => Err(Refusal::new(Code::BadRequest, "a req names its method in m")),
@@ -223,10 +245,10 @@ impl Talk {
     }
 
     fn set_presence(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let SetPresence { state, capacity } = self.params(bytes)?;
+        let SetPresence { state, capacity, reason } = self.params(bytes)?;
         let agent = self.agent();
         self.spawn(id, move |edge, _| async move {
-            let command = AgentCommand::SetPresence { presence: state, capacity };
+            let command = AgentCommand::SetPresence { presence: state, capacity, reason };
             edge.host.ask(&agent, Payload::of(command)).await?;
             let view = edge.host.view_json(&agent).await?;
             Ok(json!({ "state": view["state"], "capacity": view["capacity"], "places": view["places"] }))

@@ -1,7 +1,7 @@
 //! A conversation's events as clients see them.
 
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{AuthorKind, Closer, Event, Said, Visibility};
+use conversa_engine::conversation::{AuthorKind, Closer, DeskEvent, Event, Said, Visibility};
 use conversa_engine::ids::{ConversationId, PersonId};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -89,7 +89,9 @@ pub fn shown(cv: &str, event: &Event) -> Option<(&'static str, Value)> {
         | Event::Forwarded(_)
         | Event::OfferRejected { .. }
         | Event::OfferVoided { .. }
-        | Event::PlaceChecked { .. } => return None,
+        | Event::PlaceChecked { .. }
+        | Event::Desk(DeskEvent::Watched { .. }) => return None,
+        Event::Desk(event) => desk(event),
         Event::Opened(opening) => (
             "conversation.opened",
             json!({
@@ -129,4 +131,17 @@ fn queued(queue: &str, reason: &str) -> (&'static str, Value) {
         "conversation.queued",
         json!({ "queue": queue, "reason": reason, "phase": "queued", "controller": format!("queue:{queue}") }),
     )
+}
+
+fn desk(event: &DeskEvent) -> (&'static str, Value) {
+    match event {
+        DeskEvent::Transferred { by, to, summary, slots, .. } => {
+            ("conversation.transferred", json!({ "by": by, "to": to, "summary": summary, "slots": slots }))
+        }
+        DeskEvent::BotTook { bot, .. } => {
+            ("conversation.controlled", json!({ "phase": "bot", "controller": format!("bot:{bot}") }))
+        }
+        DeskEvent::Watched { by, on, .. } => ("conversation.watched", json!({ "by": by, "on": on })),
+        DeskEvent::BargedIn { by, on, .. } => ("conversation.joined", json!({ "by": by, "on": on })),
+    }
 }

@@ -17,6 +17,13 @@ struct Folded {
     places: BTreeMap<ConversationId, OfferId>,
 }
 
+impl Folded {
+    /// Points that are taken.
+    fn taken(&self, history: &History) -> usize {
+        self.places.len() * usize::from(history.weight)
+    }
+}
+
 pub(super) fn check(history: &History, findings: &mut Findings) {
     let mut granted = BTreeMap::new();
     let mut agents = BTreeMap::new();
@@ -50,8 +57,13 @@ fn fold(
     for entry in log {
         match &entry.event {
             AgentEvent::PresenceSet { presence, .. } => folded.presence = *presence,
-            AgentEvent::Left { .. } => folded = Folded::default(),
-            AgentEvent::PlaceGranted { conversation, offer, .. } => {
+            AgentEvent::Left { lost, kept_until, .. } => {
+                folded.presence = Presence::Offline;
+                folded.places.retain(|id, _| {
+                    kept_until.is_some() && !lost.iter().any(|(conversation, _)| conversation == id)
+                });
+            }
+            AgentEvent::PlaceGranted { conversation, offer, weight, .. } => {
                 let known = folded.places.insert(*conversation, offer.clone());
                 findings.expect(known.is_none(), "I6", || {
                     format!("{agent} {}: two places for {conversation}", entry.seq)
@@ -60,9 +72,12 @@ fn fold(
                 findings.expect(online, "I6", || {
                     format!("{agent} {}: a place was granted while {:?}", entry.seq, folded.presence)
                 });
-                let within = folded.places.len() <= usize::from(capacity);
-                findings.expect(within, "I6", || {
-                    format!("{agent} {}: {} places of {capacity} taken", entry.seq, folded.places.len())
+                findings.expect(*weight == history.weight, "I6", || {
+                    format!("{agent} {}: {conversation} takes {weight} points", entry.seq)
+                });
+                let taken = folded.taken(history);
+                findings.expect(taken <= usize::from(capacity), "I6", || {
+                    format!("{agent} {}: {taken} points of {capacity} taken", entry.seq)
                 });
                 if let Some((other, _)) = granted.insert(offer.clone(), (agent.clone(), entry.at)) {
                     findings.add("I6", format!("offer {offer} was granted by {other} and by {agent}"));
@@ -144,7 +159,11 @@ fn waiting(history: &History) -> BTreeSet<(&QueueId, ConversationId)> {
                 | QueueEvent::PlaceAsked(_)
                 | QueueEvent::OfferMade { .. }
                 | QueueEvent::PlaceUnused { .. }
-                | QueueEvent::OfferFailed { .. } => {}
+                | QueueEvent::OfferFailed { .. }
+                | QueueEvent::AvoidsOver { .. }
+                | QueueEvent::Relaxed { .. }
+                | QueueEvent::PauseSet { .. }
+                | QueueEvent::Swept => {}
             }
         }
     }
@@ -184,7 +203,8 @@ fn nobody_waits(
         let free = agents.iter().find(|(agent, folded)| {
             let serves = history.serves.get(**agent).is_some_and(|queues| queues.contains(queue));
             let capacity = history.capacity.get(**agent).copied().unwrap_or_default();
-            serves && folded.presence == Presence::Online && folded.places.len() < usize::from(capacity)
+            let fits = folded.taken(history) + usize::from(history.weight) <= usize::from(capacity);
+            serves && folded.presence == Presence::Online && fits
         });
         if let Some((agent, _)) = free {
             findings.add("desk", format!("{conversation} waits in {queue} while {agent} is free"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{Event, Said};
+use conversa_engine::conversation::{DeskEvent, Event, Said};
 use conversa_engine::ids::{ConversationId, PersonId};
 
 use super::{Findings, at, forwarded, said};
@@ -131,7 +131,12 @@ fn accepted(history: &History, findings: &mut Findings) {
             (What::Human, Some(Event::Queued { .. })) | (What::Close, Some(Event::Closed { .. })) => true,
             (What::Accept, Some(Event::Assigned { agent, .. })) => agent.id == asked.person,
             (What::Decline, Some(Event::OfferEnded { agent, .. })) => *agent == asked.person,
-            (What::Human | What::Close | What::Accept | What::Decline, _) => false,
+            (What::Transfer, Some(Event::Queued { .. } | Event::Desk(DeskEvent::BotTook { .. })))
+            | (What::LeaveQueue, Some(Event::Closed { .. } | Event::Desk(DeskEvent::BotTook { .. }))) => true,
+            (
+                What::Human | What::Close | What::Accept | What::Decline | What::Transfer | What::LeaveQueue,
+                _,
+            ) => false,
         };
         let words = || {
             format!(

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{Author, AuthorKind, Closer, Event, Said};
+use conversa_engine::conversation::{Author, AuthorKind, Closer, DeskEvent, Event, Held, Said};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
 
@@ -46,7 +46,9 @@ impl Stand {
             Event::OfferEnded { queue, .. } => Self::Queued(queue.clone()),
             Event::Assigned { agent, offer, .. } => Self::Assigned(offer.clone(), agent.id.clone()),
             Event::Closed { .. } => Self::Closed,
-            Event::Said(_)
+            Event::Desk(DeskEvent::BotTook { .. }) => Self::Bot,
+            Event::Desk(_)
+            | Event::Said(_)
             | Event::OfferRejected { .. }
             | Event::OfferVoided { .. }
             | Event::PlaceChecked { .. }
@@ -78,6 +80,7 @@ impl Stand {
             // Also while earlier ones are on their way back: their order stays.
             Event::Forwarded(said) => *self != Self::Unopened && said.author.kind == AuthorKind::Visitor,
             Event::Reopened { .. } => *self == Self::Closed,
+            Event::Desk(event) => self.allows_desk(event),
             Event::OfferRejected { .. } | Event::OfferVoided { .. } | Event::PlaceChecked { .. } => true,
             Event::Edited { by, .. } | Event::Recalled { by, .. } | Event::Reacted { by, .. } => {
                 *self != Self::Closed && self.hears(by)
@@ -94,6 +97,20 @@ impl Stand {
             (AuthorKind::Visitor, _) => true,
             (AuthorKind::Agent, Self::Offered(_, _, agent) | Self::Assigned(_, agent)) => *agent == by.id,
             (AuthorKind::Agent, Self::Bot | Self::Queued(_) | Self::Closed) => false,
+        }
+    }
+
+    fn allows_desk(&self, event: &DeskEvent) -> bool {
+        match event {
+            DeskEvent::Transferred { released, .. } => self.place().as_ref() == Some(released),
+            DeskEvent::BotTook { held, .. } => match self {
+                Self::Queued(_) | Self::Offered(..) => {
+                    held.place == self.place() && held.queue == self.queue()
+                }
+                Self::Assigned(..) => *held == Held::default(),
+                Self::Unopened | Self::Bot | Self::Closed => false,
+            },
+            DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. } => *self != Self::Unopened,
         }
     }
 

@@ -1,8 +1,10 @@
 //! What simulated people do: visitors ask, insist, leave and come back late; agents take offers, let them pass, write, close, vanish.
 
-use conversa_engine::conversation::{Closer, Command, QueueReason};
-use conversa_engine::desk::Presence;
-use conversa_engine::ids::ConversationId;
+use std::collections::BTreeMap;
+
+use conversa_engine::conversation::{Asker, Closer, Command, DeskCommand, Person, QueueReason, Target};
+use conversa_engine::desk::{Part, Presence};
+use conversa_engine::ids::{ConversationId, QueueId};
 
 use super::World;
 use super::client::Offered;
@@ -37,7 +39,12 @@ impl World {
                 }
             }
             55..70 => self.write_one_of(client, current, ASKS),
-            70..80 => {
+            70..74 => {
+                let command = DeskCommand::LeaveQueue;
+                let by = self.asker(client, Part::Visitor);
+                self.command(client, current, What::LeaveQueue, Command::Desk { by, command });
+            }
+            74..80 => {
                 let by = self.author_of(client);
                 self.command(
                     client,
@@ -97,12 +104,30 @@ impl World {
                 let close = Command::Close { by: Closer::Agent, person, reason: "solved".into() };
                 self.command(client, conversation, What::Close, close);
             }
+            (84..90, Some(conversation)) => self.transfer(client, conversation),
             (67..72, _) => self.clients[client].wants = Presence::Away,
             (72..74, _) => self.clients[client].wants = Presence::Offline,
             (74..82, _) => self.clients[client].wants = Presence::Online,
             (82..84, _) => self.leave_for(client, 40_000),
             _ => {}
         }
+    }
+
+    fn asker(&self, client: usize, part: Part) -> Asker {
+        let id = self.clients[client].person.clone();
+        Asker { person: Person { name: id.to_string(), id }, part }
+    }
+
+    /// To a queue, perhaps one that few serve, or back to the bot, which there may not be.
+    fn transfer(&mut self, client: usize, conversation: ConversationId) {
+        self.clients[client].actions_left -= 1;
+        let queues: Vec<QueueId> = self.tenant.queues.iter().map(|queue| queue.id.clone()).collect();
+        let queue = self.chance.pick(&queues).cloned().map(Target::Queue);
+        let to = if self.chance.hits(3_000) { Target::Bot } else { queue.unwrap_or(Target::Bot) };
+        let (summary, slots) = ("so far so good".to_owned(), BTreeMap::new());
+        let by = self.asker(client, Part::Agent);
+        let command = DeskCommand::Transfer { to, summary, slots };
+        self.command(client, conversation, What::Transfer, Command::Desk { by, command });
     }
 
     /// Offers about which the agent has made up its mind; some it never answers.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use conversa_actors::cell::machine::Answer;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, Event, Person, Say};
+use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, DeskEvent, Event, Person, Say};
 use conversa_engine::desk::Presence;
 use conversa_engine::ids::{ConversationId, OfferId, PersonId};
 use conversa_engine::refusal::{Code, Refusal};
@@ -379,13 +379,17 @@ impl World {
             Event::Assigned { agent, .. } if agent.id == me => {
                 one.held.insert(conversation);
             }
-            Event::Queued { .. } | Event::Assigned { .. } | Event::OfferEnded { .. } => {
+            Event::Queued { .. }
+            | Event::Assigned { .. }
+            | Event::OfferEnded { .. }
+            | Event::Desk(DeskEvent::BotTook { .. }) => {
                 one.held.remove(&conversation);
             }
             Event::Said(_)
             | Event::Offered { .. }
             | Event::OfferRejected { .. }
             | Event::OfferVoided { .. }
+            | Event::Desk(_)
             | Event::PlaceChecked { .. }
             | Event::Edited { .. }
             | Event::Recalled { .. }

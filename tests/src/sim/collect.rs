@@ -55,9 +55,10 @@ impl World {
                 history.undone.push(format!("client {client} of {} still has something to send", one.person));
             }
         }
+        history.weight = self.company.weights.get("web").copied().unwrap_or(1);
         for setting in &self.company.agents {
-            history.capacity.insert(setting.id.clone(), setting.capacity);
-            history.serves.insert(setting.id.clone(), setting.queues.clone());
+            history.capacity.insert(setting.id.clone(), setting.policy.capacity);
+            history.serves.insert(setting.id.clone(), setting.policy.serves.clone());
         }
         let away = self.clients.iter().filter(|client| client.part == Part::Agent && client.talk.is_none());
         history.vanished = away.map(|client| client.person.clone()).collect();

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use conversa_actors::tenant::{AgentSetting, BotSetting, QueueSetting, Tenant};
+use conversa_actors::tenant::{AgentSetting, BotSetting, QueueSetting, RuleSetting, Tenant};
 use conversa_engine::bot::{Entry, Index, Knowledge, Thresholds};
-use conversa_engine::ids::{BotId, PersonId, QueueId, TenantId};
+use conversa_engine::desk::{AgentPolicy, Choice, LEVEL_MAX, QueuePolicy, Ring, WhenGone};
+use conversa_engine::ids::{BotId, PersonId, QueueId, SkillId, TenantId};
 use conversa_engine::quality::ScoreCard;
 use conversa_engine::text::Language;
 
@@ -52,38 +53,107 @@ pub(super) fn miscounted(seed: u64) -> Arc<Tenant> {
 }
 
 fn companies(more: u16) -> [Arc<Tenant>; 3] {
-    [(2, 2, true), (1, 3, true), (1, 2, false)]
-        .map(|(queues, agents, bot)| Arc::new(company(queues, agents, bot, more)))
+    let plain = Company { queues: 1, agents: 2, bot: false, ..Company::default() };
+    let skilled =
+        Company { queues: 2, agents: 2, bot: true, skilled: true, choice: Choice::LeastLoaded, ..plain };
+    let heavy = Company {
+        agents: 3,
+        bot: true,
+        weight: 2,
+        when_gone: WhenGone::Keep,
+        choice: Choice::RoundRobin,
+        ..plain
+    };
+    [skilled, heavy, plain].map(|company| Arc::new(company.made(more)))
 }
 
-fn company(queues: u16, agents: u16, bot: bool, more: u16) -> Tenant {
-    let queue = |n: u16| QueueId::new(format!("queue-{n}"));
-    Tenant {
-        id: TenantId::new("acme"),
-        queues: (0..queues)
-            .map(|n| QueueSetting { id: queue(n), name_zh: "客服".into(), name_en: "Service".into() })
-            .collect(),
-        agents: (0..agents)
-            .map(|n| AgentSetting {
-                id: PersonId::new(format!("ag_{n}")),
-                name: format!("Agent {n}"),
-                // Everybody serves the queue that all conversations go to; some serve another one as well.
-                queues: (0..queues).take(usize::from(n) + 1).map(queue).collect(),
-                capacity: more + [1, 2, 3][usize::from((n + queues) % 3)],
-            })
-            .collect(),
-        bot: bot.then(|| BotSetting {
-            id: BotId::new("bot"),
-            name: "Bot".into(),
-            index: Index::new(&knowledge()),
-            thresholds: Thresholds::default(),
-        }),
-        score_card: Arc::new(ScoreCard::parse(SCORE_CARD).expect("the card above is a score card")),
-        offer_ms: 4_000,
-        watchers: vec!["summary", "quality", "voice"],
-        channels: Vec::new(),
-        push: None,
+/// In what the companies differ.
+#[derive(Clone, Copy)]
+struct Company {
+    queues: u16,
+    agents: u16,
+    bot: bool,
+    /// Conversations need something that not everybody can do, at first.
+    skilled: bool,
+    /// Points of a conversation.
+    weight: u16,
+    choice: Choice,
+    when_gone: WhenGone,
+}
+
+impl Default for Company {
+    fn default() -> Self {
+        Self {
+            queues: 1,
+            agents: 2,
+            bot: false,
+            skilled: false,
+            weight: 1,
+            choice: Choice::LongestIdle,
+            when_gone: WhenGone::Requeue,
+        }
     }
+}
+
+impl Company {
+    fn made(self, more: u16) -> Tenant {
+        let setting = |n: u16| QueueSetting {
+            id: queue(n),
+            name_zh: "客服".into(),
+            name_en: "Service".into(),
+            policy: QueuePolicy {
+                offer_ms: 4_000,
+                choice: self.choice,
+                auto_accept: false,
+                rings: vec![Ring { after_ms: 3_000, relax: LEVEL_MAX }],
+            },
+            goal_ms: Some(20_000),
+            sticky: self.skilled,
+        };
+        let needs = [(SkillId::new("en"), 5)].into();
+        Tenant {
+            id: TenantId::new("acme"),
+            queues: (0..self.queues).map(setting).collect(),
+            agents: (0..self.agents).map(|n| self.agent(n, more)).collect(),
+            bot: self.bot.then(|| BotSetting {
+                id: BotId::new("bot"),
+                name: "Bot".into(),
+                index: Index::new(&knowledge()),
+                thresholds: Thresholds::default(),
+            }),
+            score_card: Arc::new(ScoreCard::parse(SCORE_CARD).expect("the card above is a score card")),
+            rules: self
+                .skilled
+                .then(|| RuleSetting { needs, ..RuleSetting::default() })
+                .into_iter()
+                .collect(),
+            weights: [("web".to_owned(), self.weight)].into(),
+            grace_ms: 15_000,
+            watchers: vec!["summary", "quality", "voice"],
+            channels: Vec::new(),
+            push: None,
+        }
+    }
+
+    fn agent(self, n: u16, more: u16) -> AgentSetting {
+        AgentSetting {
+            id: PersonId::new(format!("ag_{n}")),
+            name: format!("Agent {n}"),
+            skills: [(SkillId::new("en"), if n == 0 { 8 } else { 3 })].into(),
+            policy: AgentPolicy {
+                // Everybody serves the queue that all conversations go to; some serve another one as well.
+                serves: (0..self.queues).take(usize::from(n) + 1).map(queue).collect(),
+                capacity: more + self.weight * [1, 2, 3][usize::from((n + self.queues) % 3)],
+                misses_max: 3,
+                when_gone: self.when_gone,
+                keep_ms: 6_000,
+            },
+        }
+    }
+}
+
+fn queue(n: u16) -> QueueId {
+    QueueId::new(format!("queue-{n}"))
 }
 
 fn knowledge() -> Knowledge {

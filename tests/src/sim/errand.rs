@@ -103,7 +103,7 @@ impl World {
 
     /// The agent says how it is.
     pub(super) fn set_presence(&mut self, client: usize, presence: Presence) {
-        let command = AgentCommand::SetPresence { presence, capacity: None };
+        let command = AgentCommand::SetPresence { presence, capacity: None, reason: None };
         self.clients[client].errand =
             self.ask(client, Payload::of(command)).map(|answer| Errand::Presence(presence, answer));
     }

@@ -55,6 +55,10 @@ pub enum Plant {
     LeaseForgotten,
     /// Two answers that are given together go to the wrong askers.
     AnswersSwapped,
+    /// An agent does not hear that a conversation has gone elsewhere.
+    PlaceKept,
+    /// A queue does not hear that a visitor waits no longer.
+    LeaverStays,
 }
 
 impl Plant {
@@ -80,6 +84,8 @@ impl Plant {
         Self::ActivationDoesNotWait,
         Self::LeaseForgotten,
         Self::AnswersSwapped,
+        Self::PlaceKept,
+        Self::LeaverStays,
     ];
 
     /// A mistake that shows only where two rare things meet is looked for where they meet often.

@@ -22,8 +22,6 @@ use crate::history::{Shown, Stream};
 
 /// A request without an answer for this time is told so.
 const DEADLINE_MS: i64 = 30_000;
-/// An agent without a socket for this time is gone.
-const GRACE_MS: i64 = 15_000;
 /// How often a connected agent's presence is renewed.
 const RENEW_MS: i64 = 30_000;
 
@@ -229,7 +227,7 @@ impl World {
         let last = self.node.lobby.detach(&socket);
         if last && self.clients[client].part == Part::Agent {
             let action = Action::Grace(self.node.life, socket.person().clone());
-            self.agenda.put(self.now.after_ms(GRACE_MS), action);
+            self.agenda.put(self.now.after_ms(self.tenant.grace_ms), action);
         }
         self.client_cut(client, place);
     }

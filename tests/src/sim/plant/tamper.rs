@@ -11,7 +11,7 @@ use conversa_actors::cell::machine::{Effect, Input, Machine, Push, Request, Tick
 use conversa_actors::letter::{Letter, LetterId, Payload, decode, encode};
 use conversa_actors::port::{Append, Row, RowKey};
 use conversa_engine::conversation::{AuthorKind, Command};
-use conversa_engine::desk::AgentCommand;
+use conversa_engine::desk::{AgentCommand, QueueCommand};
 use conversa_engine::time::Time;
 use serde_json::Value;
 
@@ -100,6 +100,9 @@ impl Tampered {
                 let id = self.letters.get(&(from.clone(), id)).copied().unwrap_or(id);
                 out.push(Effect::Take { from, id });
             }
+            (Plant::PlaceKept | Plant::LeaverStays, Effect::Send(letter)) if self.swallows(&letter) => {
+                self.inputs.push_back(Input::Taken { by: letter.to, id: letter.id });
+            }
             (Plant::OfferToTwo, Effect::Send(letter)) => {
                 out.extend(self.to_another(&letter).map(Effect::Send));
                 out.push(Effect::Send(letter));
@@ -156,6 +159,22 @@ impl Tampered {
             Ok(_) | Err(_) => payload,
         };
         Request { payload, asker }
+    }
+
+    /// True for the letter that the planted fault forgets.
+    fn swallows(&self, letter: &Letter) -> bool {
+        let from_conversation = self.address.kind == Conversation::KIND;
+        let payload = || letter.payload.clone();
+        from_conversation
+            && match (self.plant, letter.to.kind) {
+                (Plant::PlaceKept, Agent::KIND) => {
+                    matches!(payload().open::<AgentCommand>(), Ok(AgentCommand::Release { .. }))
+                }
+                (Plant::LeaverStays, Queue::KIND) => {
+                    matches!(payload().open::<QueueCommand>(), Ok(QueueCommand::Leave { .. }))
+                }
+                (_, _) => false,
+            }
     }
 
     /// The same letter to another agent.

@@ -1,0 +1,261 @@
+//! What the desk does with a conversation beside offering it: transfers, a visitor who no longer waits, supervisors who watch, whisper and
+//! barge in.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Author, AuthorKind, Closer, Conversation, Event, Held, Person, Phase, QueueReason, Said, Visibility, Wait,
+};
+use crate::content::Content;
+use crate::desk::{Op, Part, Relation, may};
+use crate::ids::{BotId, OfferId, PersonId, QueueId};
+use crate::refusal::{Code, Decision, Refusal};
+use crate::time::Time;
+
+/// Supervisors who watch one conversation at once.
+const WATCHING_MAX: usize = 8;
+/// Longest summary of a transfer, characters.
+pub const SUMMARY_CHARS_MAX: usize = 4_000;
+/// Slots that a transfer hands over.
+pub const SLOTS_MAX: usize = 64;
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// The person.
+    pub person: Person,
+    /// In which part.
+    pub part: Part,
+}
+
+/// Where a conversation is transferred to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Another queue, or the same once more.
+    Queue(QueueId),
+    /// The bot that answered first.
+    Bot,
+}
+
+/// A request of the desk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeskCommand {
+    /// Give it away, with what the next one should know.
+    Transfer {
+        /// Where to.
+        to: Target,
+        /// What has happened so far, for the company's people.
+        summary: String,
+        /// What is known: order number, e-mail address, …
+        slots: BTreeMap<String, String>,
+    },
+    /// The visitor does not wait any more: back to the bot, or to an end.
+    LeaveQueue,
+    /// See everything from now on, or no longer. Nobody in the conversation is told.
+    Watch(bool),
+    /// Say something that only the company's people see.
+    Whisper(Content),
+    /// Speak in the conversation beside the agent, or no longer.
+    BargeIn(bool),
+}
+
+impl DeskCommand {
+    /// The operation that it is.
+    #[must_use]
+    pub fn op(&self) -> Op {
+        match self {
+            Self::Transfer { .. } => Op::Transfer,
+            Self::LeaveQueue => Op::LeaveQueue,
+            Self::Watch(_) => Op::Watch,
+            Self::Whisper(_) => Op::Whisper,
+            Self::BargeIn(_) => Op::BargeIn,
+        }
+    }
+}
+
+/// What the desk has done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of the commands")]
+pub enum DeskEvent {
+    /// An agent gave it away; what follows says where it is now.
+    Transferred {
+        by: Person,
+        to: Target,
+        summary: String,
+        slots: BTreeMap<String, String>,
+        /// The place that is free again.
+        released: (PersonId, OfferId),
+        at: Time,
+    },
+    /// The bot controls it again.
+    BotTook {
+        bot: BotId,
+        /// What was held and is to be released.
+        held: Held,
+        at: Time,
+    },
+    /// A supervisor watches, or no longer.
+    Watched { by: Person, on: bool, at: Time },
+    /// A supervisor speaks in it, or no longer.
+    BargedIn { by: Person, on: bool, at: Time },
+}
+
+impl DeskEvent {
+    /// When it happened.
+    #[must_use]
+    pub fn at(&self) -> Time {
+        match self {
+            Self::Transferred { at, .. }
+            | Self::BotTook { at, .. }
+            | Self::Watched { at, .. }
+            | Self::BargedIn { at, .. } => *at,
+        }
+    }
+
+    /// True when the visitor may see it.
+    #[must_use]
+    pub fn public(&self) -> bool {
+        match self {
+            Self::BotTook { .. } | Self::BargedIn { .. } => true,
+            Self::Transferred { .. } | Self::Watched { .. } => false,
+        }
+    }
+}
+
+impl Conversation {
+    /// Supervisors who see everything.
+    #[must_use]
+    pub fn watching(&self) -> &[Person] {
+        &self.watching
+    }
+
+    /// True for a supervisor who speaks in it.
+    #[must_use]
+    pub fn barged_in(&self, person: &PersonId) -> bool {
+        self.barged_in.iter().any(|known| known.id == *person)
+    }
+
+    pub(super) fn desk(&self, now: Time, by: Asker, command: DeskCommand) -> Decision<Event> {
+        let Some(opening) = &self.opening else {
+            return Err(Refusal::new(Code::NotFound, "there is no such conversation: open one first"));
+        };
+        let holder = matches!(&self.phase, Phase::Assigned { agent, .. } if agent.id == by.person.id);
+        let own = holder || opening.visitor.id == by.person.id;
+        let relation = if own { Relation::Own } else { Relation::Other };
+        if !may(command.op(), by.part, relation) {
+            return Err(match (command.op(), by.part) {
+                (Op::Transfer, Part::Agent) => {
+                    Refusal::new(Code::NotAssigned, "this conversation is not assigned to you")
+                }
+                (op, _) => Refusal::new(Code::Forbidden, format!("you may not do this here: {op:?}")),
+            });
+        }
+        if let Phase::Closed { .. } = self.phase {
+            return Err(Refusal::new(Code::ConversationClosed, "the conversation is closed"));
+        }
+        match command {
+            DeskCommand::Transfer { to, summary, slots } => self.transfer(now, by.person, to, summary, slots),
+            DeskCommand::LeaveQueue => self.leave_queue(now, by.person.id),
+            DeskCommand::Watch(on) => self.watch(now, by.person, on),
+            DeskCommand::Whisper(content) => {
+                content.check()?;
+                let author = Author::person(AuthorKind::Agent, &by.person);
+                let (key, visibility) = (None, Visibility::Internal);
+                Ok(vec![Event::Said(Said { author, key, content, visibility, reply_to: None, at: now })])
+            }
+            DeskCommand::BargeIn(on) if on == self.barged_in(&by.person.id) => Err(Refusal::duplicate(None)),
+            DeskCommand::BargeIn(true) if self.barged_in.len() >= WATCHING_MAX => Err(too_many()),
+            DeskCommand::BargeIn(on) => {
+                Ok(vec![Event::Desk(DeskEvent::BargedIn { by: by.person, on, at: now })])
+            }
+        }
+    }
+
+    fn transfer(
+        &self,
+        now: Time,
+        by: Person,
+        to: Target,
+        summary: String,
+        slots: BTreeMap<String, String>,
+    ) -> Decision<Event> {
+        let Phase::Assigned { agent, offer, .. } = &self.phase else { return Ok(Vec::new()) };
+        if summary.chars().count() > SUMMARY_CHARS_MAX || slots.len() > SLOTS_MAX {
+            let detail = format!(
+                "a summary has at most {SUMMARY_CHARS_MAX} characters, and there are {SLOTS_MAX} slots"
+            );
+            return Err(Refusal::new(Code::BadRequest, detail));
+        }
+        let released = (agent.id.clone(), offer.clone());
+        let bot = self.opening.as_ref().and_then(|opening| opening.bot.clone());
+        let next = match (&to, bot) {
+            // It goes before others: the visitor has waited once already.
+            (Target::Queue(queue), _) => Event::Queued {
+                wait: Wait::new(queue.clone(), now, 1),
+                reason: QueueReason::Transferred,
+                at: now,
+            },
+            (Target::Bot, Some(bot)) => {
+                Event::Desk(DeskEvent::BotTook { bot, held: Held::default(), at: now })
+            }
+            (Target::Bot, None) => {
+                return Err(Refusal::new(Code::BadRequest, "no bot answers in this conversation"));
+            }
+        };
+        Ok(vec![Event::Desk(DeskEvent::Transferred { by, to, summary, slots, released, at: now }), next])
+    }
+
+    fn leave_queue(&self, now: Time, visitor: PersonId) -> Decision<Event> {
+        let held = match &self.phase {
+            Phase::Queued(wait) => Held { queue: Some(wait.queue.clone()), place: None },
+            Phase::Offered(wait, offer) => Held {
+                queue: Some(wait.queue.clone()),
+                place: Some((offer.agent.id.clone(), offer.id.clone())),
+            },
+            Phase::Unopened | Phase::Bot | Phase::Assigned { .. } | Phase::Closed { .. } => {
+                return Err(Refusal::new(Code::Gone, "the conversation does not wait any more"));
+            }
+        };
+        match self.opening.as_ref().and_then(|opening| opening.bot.clone()) {
+            Some(bot) => Ok(vec![Event::Desk(DeskEvent::BotTook { bot, held, at: now })]),
+            None => self.close(now, Closer::Visitor, Some(&visitor), "left_queue".to_owned()),
+        }
+    }
+
+    fn watch(&self, now: Time, by: Person, on: bool) -> Decision<Event> {
+        let watches = self.watching.iter().any(|known| known.id == by.id);
+        if watches == on {
+            return Err(Refusal::duplicate(None));
+        }
+        if on && self.watching.len() >= WATCHING_MAX {
+            return Err(too_many());
+        }
+        Ok(vec![Event::Desk(DeskEvent::Watched { by, on, at: now })])
+    }
+
+    pub(super) fn take_in_desk(&mut self, event: &DeskEvent) {
+        match event {
+            DeskEvent::Transferred { .. } => {}
+            DeskEvent::BotTook { .. } => self.phase = Phase::Bot,
+            DeskEvent::Watched { by, on, .. } => set(&mut self.watching, by, *on),
+            DeskEvent::BargedIn { by, on, .. } => set(&mut self.barged_in, by, *on),
+        }
+    }
+}
+
+fn set(people: &mut Vec<Person>, person: &Person, on: bool) {
+    people.retain(|known| known.id != person.id);
+    if on {
+        people.push(person.clone());
+    }
+}
+
+fn too_many() -> Refusal {
+    Refusal::new(Code::Conflict, format!("{WATCHING_MAX} supervisors are here already"))
+}

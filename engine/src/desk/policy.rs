@@ -1,0 +1,111 @@
+//! How a queue and its agents are run: what the company sets. The desk's decisions get it as an argument and write what they used of it
+//! into their events, so that a replay under other settings gives the same state.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::conversation::OFFER_MS;
+use crate::ids::{QueueId, SkillId};
+
+/// What somebody can do or needs, with the proficiency, 1 to [`LEVEL_MAX`].
+pub type Skills = BTreeMap<SkillId, u8>;
+
+/// The highest proficiency.
+pub const LEVEL_MAX: u8 = 10;
+/// Rings of one queue.
+pub const RINGS_MAX: usize = 8;
+
+/// Who of several free agents is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// Who has had nothing new for the longest time.
+    #[default]
+    LongestIdle,
+    /// Who has the fewest points taken.
+    LeastLoaded,
+    /// One after the other.
+    RoundRobin,
+}
+
+/// After this wait less proficiency will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ring {
+    /// Since the conversation waits, milliseconds.
+    pub after_ms: i64,
+    /// Every needed level is so much lower than at first; a skill of which nothing is left is not needed.
+    pub relax: u8,
+}
+
+impl Ring {
+    /// What is still needed.
+    #[must_use]
+    pub fn relaxed(&self, needs: &Skills) -> Skills {
+        let left = |level: &u8| level.checked_sub(self.relax).filter(|left| *left > 0);
+        needs.iter().filter_map(|(skill, level)| Some((skill.clone(), left(level)?))).collect()
+    }
+}
+
+/// How one queue works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuePolicy {
+    /// How long an offer stands, milliseconds.
+    pub offer_ms: i64,
+    /// Who is asked.
+    pub choice: Choice,
+    /// Offers are taken without asking the agent.
+    pub auto_accept: bool,
+    /// How needs relax, by growing wait; at most [`RINGS_MAX`].
+    pub rings: Vec<Ring>,
+}
+
+impl Default for QueuePolicy {
+    fn default() -> Self {
+        Self { offer_ms: OFFER_MS, choice: Choice::default(), auto_accept: false, rings: Vec::new() }
+    }
+}
+
+/// What becomes of an agent's conversations when the agent is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenGone {
+    /// They wait again at once, before others.
+    #[default]
+    Requeue,
+    /// They stay for [`AgentPolicy::keep_ms`], in case the agent comes back; then they wait again.
+    Keep,
+}
+
+/// How one agent works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentPolicy {
+    /// Points at once, unless the agent says otherwise.
+    pub capacity: u16,
+    /// The queues that the agent serves.
+    pub serves: Vec<QueueId>,
+    /// Offers that run out in a row before the agent is set away; 0 never does.
+    pub misses_max: u8,
+    /// What becomes of conversations when the agent is gone.
+    pub when_gone: WhenGone,
+    /// How long they are kept, milliseconds.
+    pub keep_ms: i64,
+}
+
+/// Offers in a row that an agent may let run out.
+pub const MISSES_MAX: u8 = 3;
+/// How long the conversations of an agent who is gone are kept where they are kept, milliseconds.
+pub const KEEP_MS: i64 = 300_000;
+
+impl Default for AgentPolicy {
+    fn default() -> Self {
+        Self {
+            capacity: 5,
+            serves: Vec::new(),
+            misses_max: MISSES_MAX,
+            when_gone: WhenGone::default(),
+            keep_ms: KEEP_MS,
+        }
+    }
+}

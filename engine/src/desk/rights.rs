@@ -1,0 +1,64 @@
+//! Who may do what at the desk: operation × part × relation, as a table. What is not in it may not be done.
+
+/// Something that may be done at the desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Op {
+    Transfer,
+    LeaveQueue,
+    Watch,
+    Whisper,
+    BargeIn,
+    PauseQueue,
+}
+
+impl Op {
+    /// All of them.
+    pub const ALL: &[Self] =
+        &[Self::Transfer, Self::LeaveQueue, Self::Watch, Self::Whisper, Self::BargeIn, Self::PauseQueue];
+}
+
+/// The part that the asker plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Part {
+    Visitor,
+    Agent,
+    Supervisor,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Visitor, Self::Agent, Self::Supervisor];
+}
+
+/// How the asker stands to the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// It is the visitor's own, or the agent holds it.
+    Own,
+    /// It is somebody else's.
+    Other,
+}
+
+impl Relation {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Own, Self::Other];
+}
+
+/// (operation, part, relations in which it may).
+const RIGHTS: &[(Op, Part, &[Relation])] = &[
+    (Op::Transfer, Part::Agent, &[Relation::Own]),
+    (Op::LeaveQueue, Part::Visitor, &[Relation::Own]),
+    (Op::Watch, Part::Supervisor, Relation::ALL),
+    (Op::Whisper, Part::Supervisor, Relation::ALL),
+    (Op::BargeIn, Part::Supervisor, Relation::ALL),
+    (Op::PauseQueue, Part::Supervisor, Relation::ALL),
+];
+
+/// True when somebody who plays `part` and stands so to the conversation may do it.
+#[must_use]
+pub fn may(op: Op, part: Part, relation: Relation) -> bool {
+    RIGHTS.iter().any(|(known, by, relations)| *known == op && *by == part && relations.contains(&relation))
+}

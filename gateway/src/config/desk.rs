@@ -1,0 +1,290 @@
+//! The desk's part of the configuration: queues, agents, routing rules.
+
+use std::collections::BTreeMap;
+
+use conversa_actors::tenant::{AgentSetting, QueueSetting, RuleSetting};
+use conversa_engine::conversation::OFFER_MS;
+use conversa_engine::desk::{
+    AgentPolicy, CAPACITY_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, RINGS_MAX, Ring, Skills,
+    WhenGone,
+};
+use conversa_engine::ids::{PersonId, QueueId, SkillId, is_id};
+use serde::{Deserialize, Serialize};
+
+use super::TenantConfig;
+use crate::auth::Role;
+
+/// Rules of one company.
+const RULES_MAX: usize = 64;
+/// Skills of one agent or rule.
+const SKILLS_MAX: usize = 32;
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is explained in config/docs.rs")]
+pub struct QueueConfig {
+    pub id: String,
+    pub name_zh: String,
+    pub name_en: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer_ms: Option<i64>,
+    #[serde(default)]
+    pub choice: Choice,
+    #[serde(default)]
+    pub sticky: bool,
+    #[serde(default)]
+    pub auto_accept: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rings: Vec<Ring>,
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is explained in config/docs.rs")]
+pub struct AgentConfig {
+    pub id: String,
+    pub name: String,
+    pub queues: Vec<String>,
+    #[serde(default = "capacity")]
+    pub capacity: u16,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skills: BTreeMap<String, u8>,
+}
+
+fn capacity() -> u16 {
+    5
+}
+
+/// Which conversations need what.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "each key is explained in config/docs.rs")]
+pub struct RuleConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    pub priority: u8,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub needs: BTreeMap<String, u8>,
+}
+
+/// What is the same for all agents of a company.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "each key is explained in config/docs.rs")]
+pub struct DeskConfig {
+    pub grace_ms: i64,
+    pub misses_max: u8,
+    pub when_gone: WhenGone,
+    pub keep_ms: i64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, u16>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleConfig>,
+}
+
+impl Default for DeskConfig {
+    fn default() -> Self {
+        Self {
+            grace_ms: 15_000,
+            misses_max: MISSES_MAX,
+            when_gone: WhenGone::default(),
+            keep_ms: KEEP_MS,
+            weights: BTreeMap::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// What is wrong, and at which key below the company's.
+type Wrong = (String, String);
+
+fn wrong(key: impl Into<String>, what: impl Into<String>) -> Result<(), Wrong> {
+    Err((key.into(), what.into()))
+}
+
+impl TenantConfig {
+    /// Checks queues, agents and rules.
+    pub(super) fn check_desk(&self) -> Result<(), Wrong> {
+        if self.queues.is_empty() {
+            return wrong("queues", "a company has at least one queue");
+        }
+        self.queues.iter().try_for_each(QueueConfig::check)?;
+        let is_queue = |name: &str| self.queues.iter().any(|queue| queue.id == name);
+        for (place, queue) in self.queues.iter().enumerate() {
+            if self.queues[..place].iter().any(|other| other.id == queue.id) {
+                return wrong("queues.id", format!("{:?} is there twice", queue.id));
+            }
+        }
+        for (place, agent) in self.agents.iter().enumerate() {
+            agent.check()?;
+            if self.agents[..place].iter().any(|other| other.id == agent.id) {
+                return wrong("agents.id", format!("{:?} is there twice", agent.id));
+            }
+            if let Some(queue) = agent.queues.iter().find(|name| !is_queue(name)) {
+                let what = format!("{} serves {queue:?}, which is not a queue of this company", agent.id);
+                return wrong("agents.queues", what);
+            }
+        }
+        self.desk.check(&is_queue)
+    }
+
+    pub(super) fn queue_settings(&self) -> Vec<QueueSetting> {
+        self.queues.iter().map(|queue| queue.setting(self.offer_ms)).collect()
+    }
+
+    pub(super) fn agent_settings(&self) -> Vec<AgentSetting> {
+        self.agents.iter().map(|agent| agent.setting(&self.desk)).collect()
+    }
+}
+
+impl DeskConfig {
+    fn check(&self, is_queue: &dyn Fn(&str) -> bool) -> Result<(), Wrong> {
+        if !(0..=600_000).contains(&self.grace_ms) {
+            return wrong("desk.grace_ms", "between 0 and 600000");
+        }
+        if !(1_000..=86_400_000).contains(&self.keep_ms) {
+            return wrong("desk.keep_ms", "between 1000 and 86400000");
+        }
+        if let Some((channel, _)) = self.weights.iter().find(|(_, weight)| !(1..=100).contains(*weight)) {
+            return wrong(format!("desk.weights.{channel}"), "between 1 and 100 points");
+        }
+        if self.rules.len() > RULES_MAX {
+            return wrong("desk.rules", format!("at most {RULES_MAX} rules"));
+        }
+        for rule in &self.rules {
+            check_skills("desk.rules.needs", &rule.needs)?;
+            if rule.priority > 100 {
+                return wrong("desk.rules.priority", "between 0 and 100");
+            }
+            if let Some(queue) = rule.queue.as_deref().filter(|queue| !is_queue(queue)) {
+                return wrong("desk.rules.queue", format!("{queue:?} is not a queue of this company"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn rule_settings(&self) -> Vec<RuleSetting> {
+        let setting = |rule: &RuleConfig| RuleSetting {
+            channel: rule.channel.clone(),
+            language: rule.lang.clone(),
+            queue: rule.queue.as_deref().map(QueueId::new),
+            needs: skills(&rule.needs),
+            priority: rule.priority,
+        };
+        self.rules.iter().map(setting).collect()
+    }
+}
+
+impl QueueConfig {
+    fn check(&self) -> Result<(), Wrong> {
+        if !is_id(&self.id) {
+            return wrong("queues.id", format!("{:?}: 1 to 64 letters, digits, _ - or .", self.id));
+        }
+        if self.offer_ms.is_some_and(|ms| !(1_000..=600_000).contains(&ms)) {
+            return wrong("queues.offer_ms", "between 1000 and 600000");
+        }
+        if self.goal_ms.is_some_and(|ms| !(1_000..=604_800_000).contains(&ms)) {
+            return wrong("queues.goal_ms", "between 1000 and 604800000");
+        }
+        let growing = self
+            .rings
+            .windows(2)
+            .all(|pair| pair[0].after_ms < pair[1].after_ms && pair[0].relax < pair[1].relax);
+        let positive = self.rings.first().is_none_or(|ring| ring.after_ms > 0 && ring.relax > 0);
+        if self.rings.len() > RINGS_MAX || !growing || !positive {
+            let what = format!("at most {RINGS_MAX} rings, each later and more relaxed than the one before");
+            return wrong("queues.rings", what);
+        }
+        Ok(())
+    }
+
+    fn setting(&self, offer_ms: i64) -> QueueSetting {
+        QueueSetting {
+            id: QueueId::new(self.id.as_str()),
+            name_zh: self.name_zh.clone(),
+            name_en: self.name_en.clone(),
+            policy: QueuePolicy {
+                offer_ms: self.offer_ms.unwrap_or(offer_ms),
+                choice: self.choice,
+                auto_accept: self.auto_accept,
+                rings: self.rings.clone(),
+            },
+            goal_ms: self.goal_ms,
+            sticky: self.sticky,
+        }
+    }
+
+    /// A queue of which nothing but its names is said.
+    pub(super) fn plain(id: &str, name_zh: &str, name_en: &str) -> Self {
+        Self {
+            id: id.into(),
+            name_zh: name_zh.into(),
+            name_en: name_en.into(),
+            offer_ms: None,
+            choice: Choice::default(),
+            sticky: false,
+            auto_accept: false,
+            goal_ms: None,
+            rings: Vec::new(),
+        }
+    }
+}
+
+impl AgentConfig {
+    fn check(&self) -> Result<(), Wrong> {
+        if !self.id.starts_with(Role::Agent.prefix()) || !is_id(&self.id) {
+            return wrong("agents.id", format!("{:?} must begin with ag_", self.id));
+        }
+        if !(1..=CAPACITY_MAX).contains(&self.capacity) {
+            return wrong("agents.capacity", format!("{}: between 1 and {CAPACITY_MAX} points", self.id));
+        }
+        check_skills("agents.skills", &self.skills)
+    }
+
+    fn setting(&self, desk: &DeskConfig) -> AgentSetting {
+        AgentSetting {
+            id: PersonId::new(self.id.as_str()),
+            name: self.name.clone(),
+            skills: skills(&self.skills),
+            policy: AgentPolicy {
+                capacity: self.capacity,
+                serves: self.queues.iter().map(|queue| QueueId::new(queue.as_str())).collect(),
+                misses_max: desk.misses_max,
+                when_gone: desk.when_gone,
+                keep_ms: desk.keep_ms,
+            },
+        }
+    }
+}
+
+fn skills(named: &BTreeMap<String, u8>) -> Skills {
+    named.iter().map(|(skill, level)| (SkillId::new(skill.as_str()), *level)).collect()
+}
+
+fn check_skills(key: &str, skills: &BTreeMap<String, u8>) -> Result<(), Wrong> {
+    if skills.len() > SKILLS_MAX {
+        return wrong(key, format!("at most {SKILLS_MAX} skills"));
+    }
+    for (skill, level) in skills {
+        if !is_id(skill) {
+            return wrong(key, format!("{skill:?}: 1 to 64 letters, digits, _ - or ."));
+        }
+        if !(1..=LEVEL_MAX).contains(level) {
+            return wrong(format!("{key}.{skill}"), format!("a proficiency between 1 and {LEVEL_MAX}"));
+        }
+    }
+    Ok(())
+}
+
+/// How long an offer stands unless a queue says otherwise, milliseconds.
+pub(super) fn offer_ms() -> i64 {
+    OFFER_MS
+}

@@ -1,0 +1,87 @@
+//! Methods of supervisors: watch, whisper, barge in, pause a queue.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use conversa_actors::address::Address;
+use conversa_actors::behaviour::Behaviour;
+use conversa_actors::behaviours::Queue;
+use conversa_actors::letter::Payload;
+use conversa_engine::content::Content;
+use conversa_engine::conversation::{Command, DeskCommand};
+use conversa_engine::desk::QueueCommand;
+use conversa_engine::refusal::{Code, Refusal};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Talk;
+use crate::wire::Head;
+
+#[derive(Deserialize)]
+struct Switch {
+    #[serde(default = "yes")]
+    on: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+struct Whisper {
+    content: Content,
+}
+
+#[derive(Deserialize)]
+struct Pause {
+    queue: String,
+    #[serde(default = "yes")]
+    paused: bool,
+}
+
+impl Talk {
+    /// Watches a conversation: everything from its beginning is shown on this socket. The company's journal knows, nobody in the
+    /// conversation does.
+    pub(super) fn monitor(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Switch { on } = self.params(bytes)?;
+        let (address, by, socket) = (self.conversation(head)?, self.asker(), Arc::clone(&self.stream.socket));
+        self.spawn(id, move |edge, _| async move {
+            let watch = Command::Desk { by, command: DeskCommand::Watch(on) };
+            match edge.host.ask(&address, Payload::of(watch)).await {
+                // Asked again after a new connection: it is to be shown again.
+                Ok(_) | Err(Refusal { code: Code::Duplicate, .. }) => {}
+                Err(refusal) => return Err(refusal),
+            }
+            if on {
+                socket.follow(&address, 0);
+            }
+            Ok(json!({ "on": on }))
+        });
+        Ok(())
+    }
+
+    pub(super) fn whisper(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Whisper { content } = self.params(bytes)?;
+        self.ask_desk(head, id, DeskCommand::Whisper(content))
+    }
+
+    pub(super) fn barge_in(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Switch { on } = self.params(bytes)?;
+        self.ask_desk(head, id, DeskCommand::BargeIn(on))
+    }
+
+    /// Stops assignment of a queue, or lets it go on.
+    pub(super) fn pause_queue(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Pause { queue, paused } = self.params(bytes)?;
+        let queue = self.known_queue(&queue)?;
+        self.spawn(id, move |edge, principal| async move {
+            let address = Address::new(principal.tenant, Queue::KIND, queue.shared());
+            let pause = QueueCommand::Pause { paused, by: principal.id };
+            match edge.host.ask(&address, Payload::of(pause)).await {
+                Ok(_) | Err(Refusal { code: Code::Duplicate, .. }) => Ok(json!({ "paused": paused })),
+                Err(refusal) => Err(refusal),
+            }
+        });
+        Ok(())
+    }
+}
