@@ -1,6 +1,7 @@
 //! The conformance vectors of protocol v1, played in both encodings against a real node. They are data, for authors of clients in
 //! any language: `tests/vectors/README.md` explains them.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use conversa_gateway::config::Config;
@@ -77,6 +78,8 @@ pub(super) struct Client {
     pub(super) stream: Stream,
     pub(super) encoding: Encoding,
     id: u64,
+    /// Frames that came before an answer which was waited for.
+    passed: VecDeque<Value>,
 }
 
 impl Client {
@@ -110,7 +113,7 @@ impl Client {
         let map = d.as_object_mut().expect("a map");
         map.extend(more.as_object().expect("a map").clone());
         stream.send(encode(encoding, &json!({ "t": "connect", "d": d }))).await.expect("sent");
-        let mut client = Self { stream, encoding, id: 0 };
+        let mut client = Self { stream, encoding, id: 0, passed: VecDeque::new() };
         let mut welcome = client.next().await;
         assert_eq!(welcome["t"], "welcome", "{welcome}");
         let d = welcome["d"].take();
@@ -133,6 +136,13 @@ impl Client {
     }
 
     pub(super) async fn next(&mut self) -> Value {
+        match self.passed.pop_front() {
+            Some(frame) => frame,
+            None => self.receive().await,
+        }
+    }
+
+    async fn receive(&mut self) -> Value {
         loop {
             let message = self.stream.next().await.expect("the stream goes on").expect("a message");
             if let Some(frame) = decode(&message) {
@@ -141,7 +151,7 @@ impl Client {
         }
     }
 
-    /// The response to a request; events in between are passed over.
+    /// The response to a request; what comes before it is still there for [`Self::next`].
     pub(super) async fn ask(&mut self, mut request: Value) -> Value {
         self.id += 1;
         let id = self.id;
@@ -150,10 +160,11 @@ impl Client {
         map.insert("id".into(), id.into());
         self.stream.send(encode(self.encoding, &request)).await.expect("sent");
         loop {
-            let frame = self.next().await;
+            let frame = self.receive().await;
             if frame["t"] == "res" && frame["id"] == id {
                 return frame;
             }
+            self.passed.push_back(frame);
         }
     }
 }
@@ -320,7 +331,7 @@ async fn a_client_that_comes_back_is_shown_what_it_missed_once_and_in_order() {
         let token = token(&node, "visitor", "vi_1").await;
         let connect = json!({ "t": "connect", "d": { "token": token, "role": "visitor", "device": "laptop", "resume": { "pos": { &cv: [1, first] } } } });
         stream.send(encode(encoding.0, &connect)).await.expect("sent");
-        let mut laptop = Client { stream, encoding: encoding.0, id: 0 };
+        let mut laptop = Client { stream, encoding: encoding.0, id: 0, passed: VecDeque::new() };
         assert_eq!(laptop.next().await["d"]["resumed"], "positions");
         assert_eq!(laptop.next().await["k"], "snapshot");
         let (mut offsets, mut streams) = (Vec::new(), Vec::new());

@@ -101,6 +101,12 @@ async fn a_line_that_nobody_knows_to_be_dead_is_taken_over() {
     assert_eq!(numbers.first(), Some(&1));
     let bye = dead.until(|frame| frame["t"] == "bye").await;
     assert_eq!(bye["code"], 4509);
+    // The task that lost the stream takes nothing from the one that has it.
+    let page = reqwest::get(format!("http://{}/metrics", node.address)).await.expect("it answers");
+    let page = page.text().await.expect("text");
+    for line in ["conversa_streams_parked 0", "conversa_sockets 2"] {
+        assert!(page.lines().any(|one| one == line), "{line}: {page}");
+    }
     stop(node).await;
 }
 
