@@ -120,15 +120,8 @@ impl Behaviour for Session {
                 let last = self.last.get(&channel).map(|(last, _)| *last);
                 match self.live.get(&channel).copied().or(last) {
                     Some(to) => Ok(self.carry(cx, channel, to, said)),
-                    None => {
-                        let mut events = self.open(cx, channel.clone(), language, name)?;
-                        let to = events.iter().find_map(|event| match event {
-                            Event::Opened { conversation, .. } => Some(*conversation),
-                            Event::Ended { .. } | Event::Carried { .. } => None,
-                        });
-                        events.extend(to.map(|to| Event::Carried { channel, to, reopen: false, said }));
-                        Ok(events)
-                    }
+                    // No refusal for too many channels: it was acknowledged, and only channels of the company deliver.
+                    None => Ok(opened_for(cx, channel, language, name, said)),
                 }
             }
             Command::Carry { channel, conversation, said } => Ok(self.carry(cx, channel, conversation, said)),
@@ -206,11 +199,16 @@ impl Session {
         if let Some((to, _)) = recent {
             return vec![Event::Carried { channel, to: *to, reopen: true, said }];
         }
-        let next = opened(cx, channel.clone(), self.language.clone(), self.name.clone());
-        let Event::Opened { conversation: to, .. } = &next else { return Vec::new() };
-        let to = *to;
-        vec![next, Event::Carried { channel, to, reopen: false, said: elsewhere(said) }]
+        opened_for(cx, channel, self.language.clone(), self.name.clone(), elsewhere(said))
     }
+}
+
+/// The next conversation, and the message with which it begins.
+fn opened_for(cx: &Context<'_>, channel: String, language: String, name: String, said: Said) -> Vec<Event> {
+    let next = opened(cx, channel.clone(), language, name);
+    let Event::Opened { conversation: to, .. } = &next else { return Vec::new() };
+    let to = *to;
+    vec![next, Event::Carried { channel, to, reopen: false, said }]
 }
 
 fn opened(cx: &Context<'_>, channel: String, language: String, name: String) -> Event {
