@@ -220,7 +220,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         metrics: Metrics::new(),
         development: config.node.development,
         companies,
-        streams: Streams::default(),
+        streams: Streams::new(Arc::clone(node.host())),
         drain: Duration::from_millis(config.node.drain_ms),
         reachable,
         store: Arc::clone(node.store()),
@@ -241,9 +241,7 @@ async fn sweep(edge: Weak<Edge>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let Some(edge) = edge.upgrade() else { return };
-        for gone in edge.streams.sweep(Instant::now()) {
-            edge.host.lobby().detach(&gone.socket);
-        }
+        edge.streams.sweep(Instant::now());
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use conversa_actors::address::Address;
+use conversa_actors::host::Host;
 use conversa_actors::lobby::Socket;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -17,6 +18,8 @@ use crate::auth::{Principal, Role};
 
 /// Streams that are kept without a socket; beyond it the one that lost its socket longest ago is forgotten.
 const PARKED_MAX: usize = 20_000;
+/// Frames that such a stream keeps, bytes.
+const PARKED_BYTES_MAX: usize = 16 * 1024;
 
 /// How long a stream is kept without a socket.
 pub(crate) fn retain(role: Role) -> Duration {
@@ -119,7 +122,12 @@ impl Sent {
     pub(crate) fn keep(&mut self, stream: &Stream, frame: &Bytes, message: Option<(Address, u64)>) {
         self.bytes += frame.len();
         self.kept.push_back(Kept { frame: frame.clone(), message });
-        while self.bytes > stream.kept_bytes_max {
+        self.trim(stream.kept_bytes_max);
+    }
+
+    /// Keeps at most so many bytes: a client that needs more reads the journal.
+    fn trim(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max {
             self.forget();
         }
     }
@@ -148,60 +156,81 @@ impl Sent {
     }
 }
 
-/// The streams of a node.
-#[derive(Debug, Default)]
-pub(crate) struct Streams(Mutex<Table>);
+/// The streams of a node, and with them its lobby: who holds a stream, whether it waits for its client and whether its socket counts as
+/// connected change together, under one lock.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    host: Arc<Host>,
+    table: Mutex<Table>,
+}
 
 #[derive(Debug, Default)]
 struct Table {
-    all: HashMap<String, Arc<Stream>>,
-    /// Those without a socket, in the order in which they lost it, and when they are forgotten. Those that were taken again stay in
-    /// this list until their time, and are passed over by number.
-    parked: VecDeque<(Instant, String, u64)>,
-    /// How often a stream was parked: tells a present entry of the list from one of the past.
-    times: HashMap<String, u64>,
+    all: HashMap<String, Held>,
+    /// Those without a client, in the order in which they lost it, and when they are forgotten.
+    parked: BTreeMap<u64, (Instant, Arc<Stream>)>,
     parks: u64,
 }
 
+#[derive(Debug)]
+struct Held {
+    stream: Arc<Stream>,
+    /// Its place among those without a client.
+    parked: Option<u64>,
+}
+
 impl Streams {
+    pub(crate) fn new(host: Arc<Host>) -> Self {
+        Self { host, table: Mutex::default() }
+    }
+
+    /// A new stream: its socket is shown what happens from now on.
     pub(crate) fn add(&self, stream: &Arc<Stream>) {
-        self.0.lock().all.insert(stream.id.clone(), Arc::clone(stream));
+        let held = Held { stream: Arc::clone(stream), parked: None };
+        self.table.lock().all.insert(stream.id.clone(), held);
+        self.host.lobby().attach(&stream.socket);
     }
 
-    pub(crate) fn remove(&self, stream: &Stream) {
-        let mut table = self.0.lock();
-        table.all.remove(&stream.id);
-        table.times.remove(&stream.id);
-    }
-
-    /// The stream has lost its socket. Gives the streams whose bound or time has come: they are to leave the lobby.
-    pub(crate) fn park(&self, stream: &Stream, now: Instant) -> Vec<Arc<Stream>> {
-        let mut table = self.0.lock();
+    /// The task of `hold` has lost its client. When the client may come back the stream is kept for a while. True when it was the last
+    /// connected socket of its person. Nothing changes when another task has taken the stream.
+    pub(crate) fn lose(&self, stream: &Arc<Stream>, hold: &Hold, comes_back: bool, now: Instant) -> bool {
+        let mut table = self.table.lock();
+        let Some(mut sent) = stream.lock(hold) else { return false };
+        if !comes_back {
+            table.all.remove(&stream.id);
+            return self.host.lobby().detach(&stream.socket);
+        }
+        sent.trim(PARKED_BYTES_MAX);
+        drop(sent);
         table.parks += 1;
         let number = table.parks;
-        let until = now + retain(stream.principal.role);
-        table.times.insert(stream.id.clone(), number);
-        table.parked.push_back((until, stream.id.clone(), number));
-        let mut gone = Vec::new();
-        while table.times.len() > PARKED_MAX {
-            match table.parked.pop_front() {
-                Some((_, id, number)) => gone.extend(table.forget(&id, number)),
-                None => break,
-            }
+        let Some(held) = table.all.get_mut(&stream.id) else { return false };
+        held.parked = Some(number);
+        table.parked.insert(number, (now + retain(stream.principal.role), Arc::clone(stream)));
+        let last = self.host.lobby().park(&stream.socket);
+        while table.parked.len() > PARKED_MAX {
+            let Some((_, (_, oldest))) = table.parked.pop_first() else { break };
+            self.forget(&mut table, &oldest);
         }
-        gone
+        last
     }
 
-    /// The streams whose time is over: they are to leave the lobby.
-    pub(crate) fn sweep(&self, now: Instant) -> Vec<Arc<Stream>> {
-        let mut table = self.0.lock();
-        let (over, kept): (VecDeque<_>, _) =
-            std::mem::take(&mut table.parked).into_iter().partition(|(until, ..)| *until <= now);
-        table.parked = kept;
-        over.into_iter().filter_map(|(_, id, number)| table.forget(&id, number)).collect()
+    /// Forgets the streams whose time is over.
+    pub(crate) fn sweep(&self, now: Instant) {
+        let mut table = self.table.lock();
+        let over: Vec<_> = table.parked.extract_if(.., |_, (until, _)| *until <= now).collect();
+        for (_, (_, stream)) in over {
+            self.forget(&mut table, &stream);
+        }
     }
 
-    /// Takes a stream for a client that comes back: whatever task still holds it is told to end.
+    fn forget(&self, table: &mut Table, stream: &Stream) {
+        table.all.remove(&stream.id);
+        self.host.lobby().detach(&stream.socket);
+    }
+
+    /// Takes a stream for a client that comes back, with the frames that it misses: whatever task still holds it is told to end. `None`
+    /// when it is not kept, not the client's, or has missed something.
     pub(crate) fn take(
         &self,
         id: &str,
@@ -210,30 +239,28 @@ impl Streams {
         principal: &Principal,
         device: &str,
     ) -> Option<(Arc<Stream>, Hold, Vec<Bytes>)> {
-        let mut table = self.0.lock();
-        let stream = Arc::clone(table.all.get(id)?);
+        let mut table = self.table.lock();
+        let held = table.all.get_mut(id)?;
+        let stream = Arc::clone(&held.stream);
         let same = stream.principal.tenant == principal.tenant
             && stream.principal.id == principal.id
             && stream.principal.role == principal.role
             && stream.socket.device() == device;
         let (hold, frames) = if same { stream.take(token, s)? } else { return None };
-        table.times.remove(id);
-        Some((stream, hold, frames))
-    }
-
-    /// Streams that are kept without a socket.
-    pub(crate) fn parked(&self) -> usize {
-        self.0.lock().times.len()
-    }
-}
-
-impl Table {
-    fn forget(&mut self, id: &str, number: u64) -> Option<Arc<Stream>> {
-        if self.times.get(id) != Some(&number) {
-            return None;
+        if let Some(number) = held.parked.take() {
+            table.parked.remove(&number);
         }
-        self.times.remove(id);
-        self.all.remove(id)
+        if self.host.lobby().unpark(&stream.socket) {
+            return Some((stream, hold, frames));
+        }
+        // Another socket of the device has replaced this one.
+        table.all.remove(id);
+        None
+    }
+
+    /// Streams that are kept without a client.
+    pub(crate) fn parked(&self) -> usize {
+        self.table.lock().parked.len()
     }
 }
 

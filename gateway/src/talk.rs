@@ -31,7 +31,7 @@ use crate::server::Edge;
 use crate::socket::Transport;
 use crate::stream::{Hold, Sent, Stream};
 use crate::wire::{self, Bye, encode};
-use pace::{Bucket, Strikes};
+use pace::{Bucket, Refusals};
 
 /// Silence after which the server pings.
 pub(crate) const PING: Duration = Duration::from_secs(25);
@@ -88,15 +88,15 @@ pub(crate) struct Talk {
     pending: Vec<Pending>,
     bucket: Bucket,
     typing: Bucket,
-    strikes: Strikes,
+    refusals: Refusals,
     heard: Instant,
     pinged: Option<Instant>,
     renewed: Instant,
     /// When conversations are told what was delivered.
     tell_at: Option<Instant>,
-    /// When the token ends, and whether the client was told that it does soon.
+    /// When the token ends, and when the client is to be told that it does; `None` once it was.
     expires: Instant,
-    expiring: bool,
+    warn_at: Option<Instant>,
     /// The node wants the client to go: when it must have gone.
     leave_by: Option<Instant>,
     frames: Vec<Bytes>,
@@ -286,8 +286,7 @@ impl Talk {
         };
         let deadline = self.pending.first().map(|pending| pending.until);
         let renew = (self.principal.role == Role::Agent).then(|| self.renewed + RENEW);
-        let token = if self.expiring { self.expires } else { self.expires - EXPIRING };
-        let others = [deadline, renew, self.tell_at, self.leave_by, Some(token)];
+        let others = [deadline, renew, self.tell_at, self.leave_by, self.warn_at, Some(self.expires)];
         others.into_iter().flatten().fold(ping, Instant::min)
     }
 
@@ -327,8 +326,8 @@ impl Talk {
         if now >= self.expires {
             return Err(goodbye(Bye::SessionExpired, "the token has ended: connect with a new one"));
         }
-        if !self.expiring && now >= self.expires - EXPIRING {
-            self.expiring = true;
+        if self.warn_at.is_some_and(|at| now >= at) {
+            self.warn_at = None;
             let left_ms = i64::try_from((self.expires - now).as_millis()).unwrap_or_default();
             let d = json!({ "expires_ts": self.edge.host.now().after_ms(left_ms) });
             let stream = Arc::clone(&self.stream);
@@ -356,8 +355,10 @@ impl Talk {
 
     /// The token ends at `until`.
     fn lives_until(&mut self, until: Time) {
-        let left_ms = until.ms_since(self.edge.host.now()).max(0).unsigned_abs();
-        (self.expires, self.expiring) = (Instant::now() + Duration::from_millis(left_ms), false);
+        let left = Duration::from_millis(until.ms_since(self.edge.host.now()).max(0).unsigned_abs());
+        let now = Instant::now();
+        self.expires = now + left;
+        self.warn_at = Some(now + left.saturating_sub(EXPIRING));
     }
 
     fn agent(&self) -> Address {
@@ -368,20 +369,7 @@ impl Talk {
     /// socket it was is gone after the grace time.
     fn leave(&mut self, bye: Bye) {
         self.tell_delivered();
-        if self.stream.lock(&self.hold).is_none() {
-            // The stream goes on through another socket.
-            return;
-        }
-        let lobby = self.edge.host.lobby();
-        let last = if bye.comes_back() {
-            for gone in self.edge.streams.park(&self.stream, Instant::now()) {
-                lobby.detach(&gone.socket);
-            }
-            lobby.park(&self.stream.socket)
-        } else {
-            self.edge.streams.remove(&self.stream);
-            lobby.detach(&self.stream.socket)
-        };
+        let last = self.edge.streams.lose(&self.stream, &self.hold, bye.comes_back(), Instant::now());
         if !last || self.principal.role != Role::Agent {
             return;
         }

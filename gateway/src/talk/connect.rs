@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::pace::{Bucket, Strikes};
+use super::pace::{Bucket, Refusals};
 use super::{Goodbye, PING, PONG, Talk, WINDOW, Wishes, goodbye, taken};
 use crate::auth::{Principal, Role};
 use crate::server::Edge;
@@ -140,10 +140,13 @@ async fn welcome(
         talk.stream.socket.follow(address, at);
     }
     edge.streams.add(&talk.stream);
-    edge.host.lobby().attach(&talk.stream.socket);
     // What was opened or offered between the snapshot and the attachment.
-    for (address, _) in open_conversations(edge, &talk.principal, &HashMap::new()).await.map_err(failed)? {
-        talk.stream.socket.follow(&address, 0);
+    match open_conversations(edge, &talk.principal, &HashMap::new()).await {
+        Ok(open) => open.iter().for_each(|(address, _)| talk.stream.socket.follow(address, 0)),
+        Err(refusal) => {
+            talk.leave(Bye::Internal);
+            return Err(failed(refusal));
+        }
     }
     Ok(talk)
 }
@@ -163,10 +166,6 @@ async fn go_on(
     else {
         return Ok(None);
     };
-    if !edge.host.lobby().unpark(&stream.socket) {
-        edge.streams.remove(&stream);
-        return Ok(None);
-    }
     edge.metrics.resumed.inc();
     let mut talk = Talk::new(edge, stream, hold, transport, connect, until);
     talk.push_welcome("full", resume.s + 1, &[]);
@@ -264,13 +263,13 @@ impl Talk {
             pending: Vec::new(),
             bucket: Bucket::new(per_s, burst),
             typing: Bucket::new(TYPING_PER_S, TYPING_BURST),
-            strikes: Strikes::default(),
+            refusals: Refusals::new(per_s, burst, now),
             heard: now,
             pinged: None,
             renewed: now,
             tell_at: None,
             expires: now,
-            expiring: false,
+            warn_at: None,
             leave_by: None,
             frames: Vec::new(),
             principal,

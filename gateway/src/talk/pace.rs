@@ -42,27 +42,32 @@ impl Bucket {
     }
 }
 
-/// Bursts within [`STRIKES`] that end a socket.
-const STRIKES_MAX: usize = 3;
-const STRIKES: Duration = Duration::from_secs(60);
+/// Time over which refusals are counted.
+const WINDOW: Duration = Duration::from_secs(60);
 
-/// Counts how often somebody ran into the limit. A run of refusals is one strike: it ends with the first request that passes.
-#[derive(Debug, Default)]
-pub(crate) struct Strikes {
-    at: Vec<Instant>,
-    refusing: bool,
+/// Counts how often somebody was refused for sending too fast. Whoever waits as told is refused at most once for each request that
+/// passes, so more refusals than the rate lets pass in a minute are those of a client that does not listen.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    max: u32,
+    count: u32,
+    since: Instant,
 }
 
-impl Strikes {
-    /// Notes a request that was refused or passed; true when it is one burst too many.
-    pub(crate) fn note(&mut self, now: Instant, refused: bool) -> bool {
-        let begins = refused && !self.refusing;
-        self.refusing = refused;
-        if begins {
-            self.at.retain(|at| now.saturating_duration_since(*at) < STRIKES);
-            self.at.push(now);
+impl Refusals {
+    /// For a bucket of this rate; a `burst` may be on its way before the first refusal is heard.
+    pub(crate) fn new(per_s: u32, burst: u32, now: Instant) -> Self {
+        let window_s = u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX);
+        Self { max: per_s.saturating_mul(window_s).saturating_add(burst), count: 0, since: now }
+    }
+
+    /// Notes a refusal; true when it is one too many.
+    pub(crate) fn one_more(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= WINDOW {
+            (self.count, self.since) = (0, now);
         }
-        begins && self.at.len() > STRIKES_MAX
+        self.count += 1;
+        self.count > self.max
     }
 }
 
@@ -81,16 +86,18 @@ mod tests {
     }
 
     #[test]
-    fn three_bursts_in_a_minute_are_borne_and_the_fourth_is_not() {
-        let (mut strikes, start) = (Strikes::default(), Instant::now());
-        let at = |second| start + Duration::from_secs(second);
-        for burst in 0..3 {
-            assert!(!strikes.note(at(burst * 10), true));
-            assert!(!strikes.note(at(burst * 10 + 1), true), "the same burst");
-            assert!(!strikes.note(at(burst * 10 + 2), false));
+    fn who_waits_as_told_is_borne_and_who_does_not_listen_is_not() {
+        let start = Instant::now();
+        let (mut bucket, mut refusals) = (Bucket::new(5, 20), Refusals::new(5, 32, start));
+        let mut now = start;
+        for _ in 0..10_000 {
+            if let Err(ms) = bucket.take(now) {
+                assert!(!refusals.one_more(now), "it waits as told");
+                now += Duration::from_millis(ms.into());
+            }
         }
-        assert!(!strikes.note(at(61), true), "the first is forgiven");
-        assert!(!strikes.note(at(62), false));
-        assert!(strikes.note(at(63), true));
+        let mut deaf = Refusals::new(5, 32, start);
+        let borne = (0..1_000).take_while(|_| !deaf.one_more(start)).count();
+        assert_eq!(borne, 5 * 60 + 32);
     }
 }

@@ -92,17 +92,16 @@ impl Talk {
         let sends = head.m.as_deref() == Some("message.send");
         self.pending.push(Pending { id, until: Instant::now() + DEADLINE, sends });
         let refused = self.dispatch(head, bytes, id);
-        let limited = matches!(&refused, Err(refusal) if refusal.code == Code::RateLimited);
         if let Err(refusal) = refused {
             self.pending.retain(|pending| pending.id != id);
             self.edge.metrics.refused(refusal.code);
             self.refuse(id, &refusal);
-        }
-        if self.strikes.note(Instant::now(), limited) {
-            return Err(goodbye(
-                Bye::RateLimited,
-                "too many bursts in a minute: keep to limits.rate of the welcome",
-            ));
+            if refusal.code == Code::RateLimited && self.refusals.one_more(Instant::now()) {
+                return Err(goodbye(
+                    Bye::RateLimited,
+                    "too many requests were refused in a minute: wait for retry_after_ms before the next",
+                ));
+            }
         }
         Ok(())
     }
