@@ -43,19 +43,18 @@ impl Lobby {
         &self.stripes[usize::try_from(hash % STRIPES as u64).expect("below 64")]
     }
 
-    /// Adds a socket; one of the same device is told that it is replaced.
-    pub fn attach(&self, socket: &Arc<Socket>) {
+    /// Adds a socket; one of the same device is told that it is replaced, and its number given.
+    pub fn attach(&self, socket: &Arc<Socket>) -> Option<u64> {
         let person = (socket.tenant().clone(), socket.person().clone());
         let mut people = self.stripe(&person).lock();
         let sockets = people.entry(person).or_default();
-        sockets.retain(|old| {
-            let same = old.device() == socket.device();
-            if same {
-                old.push_out(Out::Replaced);
-            }
-            !same
-        });
+        let same = sockets.iter().position(|old| old.device() == socket.device());
+        let replaced = same.map(|place| sockets.swap_remove(place));
+        if let Some(old) = &replaced {
+            old.push_out(Out::Replaced);
+        }
         sockets.push(Arc::clone(socket));
+        replaced.map(|old| old.id())
     }
 
     /// Removes a socket; true when it was the person's last connected one.
@@ -83,15 +82,9 @@ impl Lobby {
         there && !before && sockets.iter().all(|other| other.parked())
     }
 
-    /// The client has come back; false when the socket was removed meanwhile and may have missed something.
-    pub fn unpark(&self, socket: &Socket) -> bool {
-        let person = (socket.tenant().clone(), socket.person().clone());
-        let people = self.stripe(&person).lock();
-        let there = people.get(&person).is_some_and(|all| all.iter().any(|other| other.id() == socket.id()));
-        if there {
-            socket.set_parked(false);
-        }
-        there
+    /// The client of a parked socket has come back.
+    pub fn unpark(&self, socket: &Socket) {
+        socket.set_parked(false);
     }
 
     /// True while the person has a connected socket.

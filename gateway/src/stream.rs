@@ -29,10 +29,9 @@ pub(crate) fn retain(role: Role) -> Duration {
     }
 }
 
-/// One client's stream.
+/// One client's stream; it is named by the number of its socket, and taken by its token.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    pub(crate) id: String,
     pub(crate) principal: Principal,
     pub(crate) socket: Arc<Socket>,
     kept_bytes_max: usize,
@@ -91,8 +90,12 @@ impl Stream {
             behind: Vec::new(),
             delivered: BTreeMap::new(),
         };
-        let id = format!("se_{}", secret());
-        (Arc::new(Self { id, principal, socket, kept_bytes_max, sent: Mutex::new(sent) }), hold)
+        (Arc::new(Self { principal, socket, kept_bytes_max, sent: Mutex::new(sent) }), hold)
+    }
+
+    /// Its name on the wire.
+    pub(crate) fn name(&self) -> String {
+        format!("se_{:x}", self.socket.id())
     }
 
     /// The stream's state, while `hold` is the one that sends; `None` once another task has taken the stream.
@@ -166,7 +169,8 @@ pub(crate) struct Streams {
 
 #[derive(Debug, Default)]
 struct Table {
-    all: HashMap<String, Held>,
+    /// By the numbers of their sockets.
+    all: HashMap<u64, Held>,
     /// Those without a client, in the order in which they lost it, and when they are forgotten.
     parked: BTreeMap<u64, (Instant, Arc<Stream>)>,
     parks: u64,
@@ -186,9 +190,14 @@ impl Streams {
 
     /// A new stream: its socket is shown what happens from now on.
     pub(crate) fn add(&self, stream: &Arc<Stream>) {
-        let held = Held { stream: Arc::clone(stream), parked: None };
-        self.table.lock().all.insert(stream.id.clone(), held);
-        self.host.lobby().attach(&stream.socket);
+        let mut table = self.table.lock();
+        table.all.insert(stream.socket.id(), Held { stream: Arc::clone(stream), parked: None });
+        // The device has begun anew: what it had before is not taken again.
+        if let Some(replaced) = self.host.lobby().attach(&stream.socket)
+            && let Some(Held { parked: Some(number), .. }) = table.all.remove(&replaced)
+        {
+            table.parked.remove(&number);
+        }
     }
 
     /// The task of `hold` has lost its client. When the client may come back the stream is kept for a while. True when it was the last
@@ -197,14 +206,14 @@ impl Streams {
         let mut table = self.table.lock();
         let Some(mut sent) = stream.lock(hold) else { return false };
         if !comes_back {
-            table.all.remove(&stream.id);
+            table.all.remove(&stream.socket.id());
             return self.host.lobby().detach(&stream.socket);
         }
         sent.trim(PARKED_BYTES_MAX);
         drop(sent);
         table.parks += 1;
         let number = table.parks;
-        let Some(held) = table.all.get_mut(&stream.id) else { return false };
+        let Some(held) = table.all.get_mut(&stream.socket.id()) else { return false };
         held.parked = Some(number);
         table.parked.insert(number, (now + retain(stream.principal.role), Arc::clone(stream)));
         let last = self.host.lobby().park(&stream.socket);
@@ -225,7 +234,7 @@ impl Streams {
     }
 
     fn forget(&self, table: &mut Table, stream: &Stream) {
-        table.all.remove(&stream.id);
+        table.all.remove(&stream.socket.id());
         self.host.lobby().detach(&stream.socket);
     }
 
@@ -239,23 +248,20 @@ impl Streams {
         principal: &Principal,
         device: &str,
     ) -> Option<(Arc<Stream>, Hold, Vec<Bytes>)> {
+        let number = u64::from_str_radix(id.strip_prefix("se_")?, 16).ok()?;
         let mut table = self.table.lock();
-        let held = table.all.get_mut(id)?;
+        let held = table.all.get_mut(&number)?;
         let stream = Arc::clone(&held.stream);
         let same = stream.principal.tenant == principal.tenant
             && stream.principal.id == principal.id
             && stream.principal.role == principal.role
             && stream.socket.device() == device;
         let (hold, frames) = if same { stream.take(token, s)? } else { return None };
-        if let Some(number) = held.parked.take() {
-            table.parked.remove(&number);
+        if let Some(place) = held.parked.take() {
+            table.parked.remove(&place);
         }
-        if self.host.lobby().unpark(&stream.socket) {
-            return Some((stream, hold, frames));
-        }
-        // Another socket of the device has replaced this one.
-        table.all.remove(id);
-        None
+        self.host.lobby().unpark(&stream.socket);
+        Some((stream, hold, frames))
     }
 
     /// Streams that are kept without a client.

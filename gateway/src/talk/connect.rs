@@ -290,7 +290,7 @@ impl Talk {
             "t": "welcome",
             "ts": self.edge.host.now().ms(),
             "d": {
-                "session": self.stream.id,
+                "session": self.stream.name(),
                 "resume_token": self.hold.token,
                 "resumed": resumed,
                 "stale": stale,
