@@ -78,9 +78,10 @@ impl Foreign {
 
 async fn take(State(foreign): State<Arc<Foreign>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let body = serde_json::from_slice(&body).unwrap_or_default();
+    // Before anybody hears of the call: what is set after it is for the next one.
+    let status = foreign.next.lock().pop_front().unwrap_or(200);
     foreign.got.lock().push(Got { headers, body });
     foreign.rung.notify_one();
-    let status = foreign.next.lock().pop_front().unwrap_or(200);
     StatusCode::from_u16(status).expect("a status")
 }
 
