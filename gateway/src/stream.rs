@@ -18,8 +18,8 @@ use crate::auth::{Principal, Role};
 
 /// Streams that are kept without a socket; beyond it the one that lost its socket longest ago is forgotten.
 const PARKED_MAX: usize = 20_000;
-/// Frames that such a stream keeps, bytes.
-const PARKED_BYTES_MAX: usize = 16 * 1024;
+/// Frames that a stream keeps, bytes: some eighty messages, where clients acknowledge every 32 events.
+const KEPT_BYTES_MAX: usize = 32 * 1024;
 
 /// How long a stream is kept without a socket.
 pub(crate) fn retain(role: Role) -> Duration {
@@ -34,7 +34,6 @@ pub(crate) fn retain(role: Role) -> Duration {
 pub(crate) struct Stream {
     pub(crate) principal: Principal,
     pub(crate) socket: Arc<Socket>,
-    kept_bytes_max: usize,
     sent: Mutex<Sent>,
 }
 
@@ -76,7 +75,7 @@ pub(crate) struct Hold {
 }
 
 impl Stream {
-    pub(crate) fn new(principal: Principal, socket: Arc<Socket>, kept_bytes_max: usize) -> (Arc<Self>, Hold) {
+    pub(crate) fn new(principal: Principal, socket: Arc<Socket>) -> (Arc<Self>, Hold) {
         let hold = Hold { number: 1, evicted: Arc::default(), token: secret() };
         let sent = Sent {
             holder: hold.number,
@@ -90,7 +89,7 @@ impl Stream {
             behind: Vec::new(),
             delivered: BTreeMap::new(),
         };
-        (Arc::new(Self { principal, socket, kept_bytes_max, sent: Mutex::new(sent) }), hold)
+        (Arc::new(Self { principal, socket, sent: Mutex::new(sent) }), hold)
     }
 
     /// Its name on the wire.
@@ -122,15 +121,10 @@ impl Stream {
 
 impl Sent {
     /// Keeps the frame of event `s`, until it is acknowledged or the bound is reached.
-    pub(crate) fn keep(&mut self, stream: &Stream, frame: &Bytes, message: Option<(Address, u64)>) {
+    pub(crate) fn keep(&mut self, frame: &Bytes, message: Option<(Address, u64)>) {
         self.bytes += frame.len();
         self.kept.push_back(Kept { frame: frame.clone(), message });
-        self.trim(stream.kept_bytes_max);
-    }
-
-    /// Keeps at most so many bytes: a client that needs more reads the journal.
-    fn trim(&mut self, bytes_max: usize) {
-        while self.bytes > bytes_max {
+        while self.bytes > KEPT_BYTES_MAX {
             self.forget();
         }
     }
@@ -204,12 +198,11 @@ impl Streams {
     /// connected socket of its person. Nothing changes when another task has taken the stream.
     pub(crate) fn lose(&self, stream: &Arc<Stream>, hold: &Hold, comes_back: bool, now: Instant) -> bool {
         let mut table = self.table.lock();
-        let Some(mut sent) = stream.lock(hold) else { return false };
+        let Some(sent) = stream.lock(hold) else { return false };
         if !comes_back {
             table.all.remove(&stream.socket.id());
             return self.host.lobby().detach(&stream.socket);
         }
-        sent.trim(PARKED_BYTES_MAX);
         drop(sent);
         table.parks += 1;
         let number = table.parks;

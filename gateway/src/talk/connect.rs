@@ -119,7 +119,7 @@ async fn welcome(
     let bytes_max = edge.limits.queue_bytes(principal.role);
     let (tenant, person) = (principal.tenant.clone(), principal.id.clone());
     let socket = Socket::new(edge.next_socket(), tenant, person, connect.device.clone(), bytes_max);
-    let (stream, hold) = Stream::new(principal, socket, bytes_max);
+    let (stream, hold) = Stream::new(principal, socket);
     let mut talk = Talk::new(edge, stream, hold, transport, &connect, until);
     let mut stale = Vec::new();
     let mut follow = Vec::new();

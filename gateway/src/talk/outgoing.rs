@@ -111,7 +111,7 @@ impl Talk {
     fn count(&mut self, sent: &mut stream::Sent, frame: Vec<u8>, message: Option<(Address, u64)>) {
         let frame = Bytes::from(frame);
         sent.s += 1;
-        sent.keep(&self.stream, &frame, message);
+        sent.keep(&frame, message);
         self.edge.metrics.events_sent.inc();
         self.frames.push(frame);
     }
