@@ -34,13 +34,40 @@ impl Crowd {
     /// The first connection that fails; when not every conversation finds an agent.
     pub async fn gather(door: &Door, first: usize, pairs: usize, plan: Plan) -> Result<Self> {
         let (phase, following) = watch::channel(Phase::Gathering);
-        let load = Rc::new(Load::new(plan, following));
-        let mut crowd = Self { load, phase, tasks: Vec::new(), runs: 0 };
+        let crowd = Self { load: Rc::new(Load::new(plan, following)), phase, tasks: Vec::new(), runs: 0 };
+        crowd.seat(door, first, pairs, true).await
+    }
+
+    /// The same with texts of `bytes`, and visitors that read nothing once they are here when they are not `reading`.
+    ///
+    /// # Errors
+    /// As [`Self::gather`].
+    pub async fn gather_readers(
+        door: &Door,
+        first: usize,
+        pairs: usize,
+        plan: Plan,
+        bytes: usize,
+        reading: bool,
+    ) -> Result<Self> {
+        let (phase, following) = watch::channel(Phase::Gathering);
+        let load = Rc::new(Load::with_filler(plan, following, bytes));
+        let crowd = Self { load, phase, tasks: Vec::new(), runs: 0 };
+        crowd.seat(door, first, pairs, reading).await
+    }
+
+    async fn seat(mut self, door: &Door, first: usize, pairs: usize, reading: bool) -> Result<Self> {
+        let crowd = &mut self;
         for side in [Side::Agent, Side::Visitor] {
             let ends = (first..first + pairs).map(|pair| door.talker(side, pair)).collect();
             let load = Rc::clone(&crowd.load);
+            let stalls = side == Side::Visitor && !reading;
             let begin = move |(ws, protocol, legs)| {
-                spawn_local(end::talk(Rc::clone(&load), side, ws, protocol, legs))
+                if stalls {
+                    spawn_local(end::stall(ws))
+                } else {
+                    spawn_local(end::talk(Rc::clone(&load), side, ws, protocol, legs))
+                }
             };
             crowd.tasks.extend(open_all(door.port, ends, begin).await?);
         }
@@ -50,7 +77,7 @@ impl Crowd {
                 if joins { (pairs - load.stats.joined.get()) as u64 } else { 0 }
             })
             .await?;
-        Ok(crowd)
+        Ok(self)
     }
 
     /// Lets them talk.

@@ -61,6 +61,34 @@ impl Door {
         }
     }
 
+    /// A visitor of a node that opens a conversation and comes again after a loss.
+    #[must_use]
+    pub fn returner(&self, number: usize) -> Option<Conversa> {
+        let Kind::Conversa(guests) = &self.kind else { return None };
+        let (seat, directory) = (guests.visitors[number].clone(), Rc::clone(&guests.directory));
+        Some(Conversa::new(seat, number, Errand::Open, guests.encoding, directory))
+    }
+
+    /// Conversations that were opened through it, with the number of their visitors.
+    #[must_use]
+    pub fn conversations(&self) -> Vec<(String, usize)> {
+        match &self.kind {
+            Kind::Relay => Vec::new(),
+            Kind::Conversa(guests) => {
+                guests.directory.borrow().iter().map(|(cv, number)| (cv.clone(), *number)).collect()
+            }
+        }
+    }
+
+    /// The proof of a visitor.
+    #[must_use]
+    pub fn visitor_token(&self, number: usize) -> String {
+        match &self.kind {
+            Kind::Relay => String::new(),
+            Kind::Conversa(guests) => guests.visitors[number].token.clone(),
+        }
+    }
+
     /// A visitor that only holds a connection.
     #[must_use]
     pub fn idler(&self, number: usize) -> Box<dyn Protocol> {

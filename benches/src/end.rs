@@ -27,6 +27,12 @@ pub enum Plan {
         /// Time between two messages of an end.
         gap_ns: u64,
     },
+    /// Each end sends by the clock, one message at a time: what comes due before the last one is accepted is left out. What the server
+    /// puts off is sent again when it says.
+    Flood {
+        /// Time between two messages of an end.
+        gap_ns: u64,
+    },
     /// Each pair plays a script, up to `limit` turns; a played one is closed by its visitor.
     Script {
         /// By pair.
@@ -78,7 +84,13 @@ impl Load {
     /// A crowd that follows `phase`.
     #[must_use]
     pub fn new(plan: Plan, phase: watch::Receiver<Phase>) -> Self {
-        let filler = FILLER.chars().cycle().take(FILLER_BYTES).collect();
+        Self::with_filler(plan, phase, FILLER_BYTES)
+    }
+
+    /// The same with texts of `bytes`.
+    #[must_use]
+    pub fn with_filler(plan: Plan, phase: watch::Receiver<Phase>, bytes: usize) -> Self {
+        let filler = FILLER.chars().cycle().take(bytes).collect();
         Self {
             stats: Stats::default(),
             pokes: RefCell::default(),
@@ -109,6 +121,8 @@ struct End<'a> {
     running: bool,
     /// When a message was sent, by leg and number.
     sent_ns: HashMap<(usize, u64), u64>,
+    /// The message of each leg that may be put off.
+    unanswered: HashMap<usize, String>,
     events: Vec<Event>,
 }
 
@@ -121,11 +135,13 @@ struct Leg {
     /// Turns of the script that both sides have played.
     turn: usize,
     next_due_ns: Option<u64>,
+    /// A message that the server has put off, and when it is sent again.
+    put_off: Option<(u64, String)>,
 }
 
 impl Leg {
     fn new(pair: usize) -> Self {
-        Self { pair, sent: 0, expected: 0, accepted: 0, turn: 0, next_due_ns: None }
+        Self { pair, sent: 0, expected: 0, accepted: 0, turn: 0, next_due_ns: None, put_off: None }
     }
 }
 
@@ -140,6 +156,7 @@ pub async fn talk(load: Rc<Load>, side: Side, ws: Ws, protocol: Box<dyn Protocol
         legs,
         running: false,
         sent_ns: HashMap::new(),
+        unanswered: HashMap::new(),
         events: Vec::new(),
     };
     if let Err(error) = end.talk().await {
@@ -149,6 +166,12 @@ pub async fn talk(load: Rc<Load>, side: Side, ws: Ws, protocol: Box<dyn Protocol
             eprintln!("  a connection failed: {error:#}");
         }
     }
+}
+
+/// Reads nothing, as a client whose line has died without a word.
+pub async fn stall(ws: Ws) {
+    std::future::pending::<()>().await;
+    drop(ws);
 }
 
 /// Answers pings, and ignores the rest until the server closes.
@@ -177,8 +200,7 @@ impl End<'_> {
             self.legs.iter().for_each(|leg| drop(pokes.insert(leg.pair, Rc::clone(&poke))));
         }
         loop {
-            let due_ns =
-                if self.running { self.legs.iter().filter_map(|leg| leg.next_due_ns).min() } else { None };
+            let due_ns = self.due_ns();
             tokio::select! {
                 biased;
                 frame = self.ws.next() => {
@@ -208,6 +230,13 @@ impl End<'_> {
         }
     }
 
+    /// When something is to be sent next.
+    fn due_ns(&self) -> Option<u64> {
+        let put_off = self.legs.iter().filter_map(|leg| leg.put_off.as_ref().map(|(due, _)| *due));
+        let scheduled = self.legs.iter().filter_map(|leg| leg.next_due_ns).filter(|_| self.running);
+        put_off.chain(scheduled).min()
+    }
+
     /// A run begins.
     async fn begin(&mut self) -> Result<()> {
         let plan = self.load.plan();
@@ -219,7 +248,7 @@ impl End<'_> {
                         self.say(leg, 0).await?;
                     }
                 }
-                (Plan::Open { gap_ns }, side) => {
+                (Plan::Open { gap_ns } | Plan::Flood { gap_ns }, side) => {
                     let place = self.legs[leg].pair * 2 + usize::from(side == Side::Agent);
                     #[expect(
                         clippy::cast_precision_loss,
@@ -246,12 +275,28 @@ impl End<'_> {
     }
 
     async fn send_due(&mut self) -> Result<()> {
-        let Plan::Open { gap_ns } = *self.load.plan() else { return Ok(()) };
         let now = now_ns();
         for leg in 0..self.legs.len() {
-            if let Some(due) = self.legs[leg].next_due_ns.filter(|due| *due <= now) {
-                self.legs[leg].next_due_ns = Some(due + gap_ns);
-                self.say(leg, due).await?;
+            let state = &mut self.legs[leg];
+            if let Some((_, text)) = state.put_off.take_if(|(due, _)| *due <= now) {
+                let n = state.sent - 1;
+                let frame = self.protocol.say(leg, n, &text);
+                self.unanswered.insert(leg, text);
+                self.ws.feed(frame).await?;
+            }
+            let (gap_ns, patient) = match *self.load.plan() {
+                Plan::Open { gap_ns } => (gap_ns, false),
+                Plan::Flood { gap_ns } => (gap_ns, true),
+                _ => continue,
+            };
+            let state = &mut self.legs[leg];
+            if let Some(due) = state.next_due_ns.filter(|due| self.running && *due <= now) {
+                state.next_due_ns = Some(if patient { (due + gap_ns).max(now) } else { due + gap_ns });
+                if patient && state.accepted < state.sent {
+                    bump(&self.load.stats.left_out, 1);
+                } else {
+                    self.say(leg, due).await?;
+                }
             }
         }
         self.ws.flush().await?;
@@ -269,6 +314,9 @@ impl End<'_> {
         self.legs[leg].sent += 1;
         self.sent_ns.insert((leg, n), now_ns());
         let frame = self.protocol.say(leg, n, text);
+        if matches!(*self.load.plan(), Plan::Flood { .. }) {
+            self.unanswered.insert(leg, text.to_owned());
+        }
         bump(&self.load.stats.sent, 1);
         self.ws.feed(frame).await?;
         Ok(())
@@ -284,6 +332,12 @@ impl End<'_> {
                     self.answer(leg).await?;
                 }
                 Event::Accepted { leg, n } => self.accepted(leg, n).await?,
+                Event::PutOff { leg, n, after_ms } => {
+                    let text = self.unanswered.remove(&leg).filter(|_| n + 1 == self.legs[leg].sent);
+                    let text = text.with_context(|| format!("message {n} was put off by {after_ms} ms"))?;
+                    bump(&self.load.stats.put_off, 1);
+                    self.legs[leg].put_off = Some((now_ns() + after_ms * 1_000_000, text));
+                }
                 Event::Joined { pair } => {
                     self.legs.push(Leg::new(pair));
                     self.load.stats.joined.set(self.load.stats.joined.get() + 1);
@@ -323,7 +377,11 @@ impl End<'_> {
                 self.legs[leg].turn += 1;
                 self.play(leg).await
             }
-            Plan::Closed { .. } | Plan::Open { .. } | Plan::Fill { .. } | Plan::Poked => Ok(()),
+            Plan::Closed { .. }
+            | Plan::Open { .. }
+            | Plan::Flood { .. }
+            | Plan::Fill { .. }
+            | Plan::Poked => Ok(()),
         }
     }
 

@@ -12,6 +12,8 @@ pub struct Sample {
     pub cpu_s: f64,
     /// Proportional set size, bytes.
     pub pss_bytes: u64,
+    /// The most that was ever resident, bytes.
+    pub peak_bytes: u64,
     /// Threads now.
     pub threads: u64,
 }
@@ -35,6 +37,7 @@ pub fn sample(pid: u32) -> Sample {
     Sample {
         cpu_s: cpu_s(pid),
         pss_bytes: number(&memory, "Pss:") * 1024,
+        peak_bytes: number(&status, "VmHWM:") * 1024,
         threads: number(&status, "Threads:"),
     }
 }

@@ -50,6 +50,15 @@ pub enum Event {
         /// Which.
         n: u64,
     },
+    /// The server has not taken message `n`, and says when it may be sent again.
+    PutOff {
+        /// Where.
+        leg: usize,
+        /// Which.
+        n: u64,
+        /// When, milliseconds from now.
+        after_ms: u64,
+    },
     /// There is a new leg, the next in number.
     Joined {
         /// Which pair of the crowd it belongs to.
@@ -95,6 +104,14 @@ pub trait Protocol {
 /// Whatever keeps it from being ready to talk.
 pub async fn open(port: u16, mut protocol: Box<dyn Protocol>) -> Result<(Ws, Box<dyn Protocol>, Vec<usize>)> {
     let tcp = TcpStream::connect(("127.0.0.1", port)).await.context("cannot connect")?;
+    enter(port, tcp, &mut *protocol).await.map(|(ws, legs)| (ws, protocol, legs))
+}
+
+/// Upgrades a connection and logs in; returns the pairs of the legs that are there.
+///
+/// # Errors
+/// Whatever keeps it from being ready to talk.
+pub async fn enter(port: u16, tcp: TcpStream, protocol: &mut dyn Protocol) -> Result<(Ws, Vec<usize>)> {
     tcp.set_nodelay(true)?;
     let upgrade = protocol.upgrade();
     let mut request = format!("ws://127.0.0.1:{port}{}", upgrade.path).into_client_request()?;
@@ -108,5 +125,5 @@ pub async fn open(port: u16, mut protocol: Box<dyn Protocol>) -> Result<(Ws, Box
     let legs = login
         .with_context(|| format!("not ready to talk after {LOGIN:?}: is there an agent with a place?"))?;
     let legs = legs.context("cannot log in")?;
-    Ok((ws, protocol, legs))
+    Ok((ws, legs))
 }

@@ -20,6 +20,10 @@ pub struct Stats {
     pub gaps: Cell<u64>,
     /// Frames or connections that failed.
     pub errors: Cell<u64>,
+    /// Messages that the server has put off.
+    pub put_off: Cell<u64>,
+    /// Messages that came due while the one before was not accepted yet.
+    pub left_out: Cell<u64>,
     /// How long the latest acknowledgement took, ns.
     pub latest_acknowledgement_ns: Cell<u64>,
     /// Conversations that an agent has taken.
@@ -88,6 +92,8 @@ impl Default for Stats {
             dups: Cell::default(),
             gaps: Cell::default(),
             errors: Cell::default(),
+            put_off: Cell::default(),
+            left_out: Cell::default(),
             latest_acknowledgement_ns: Cell::default(),
             joined: Cell::default(),
             finished: Cell::default(),

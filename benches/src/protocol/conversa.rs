@@ -17,6 +17,8 @@ use super::frame::{Body, Frame, Request, Send, Text};
 use super::{Event, Protocol, Side, Upgrade, Ws};
 use crate::clock;
 
+/// The epoch of every log here.
+const EPOCH: u64 = 1;
 /// A client acknowledges at least every so many events, or after this time.
 const UNACKNOWLEDGED_MAX: u64 = 32;
 const UNACKNOWLEDGED_NS: u64 = 4_000_000_000;
@@ -45,6 +47,8 @@ pub enum Errand {
     Idle,
     /// As a visitor: to open a conversation and wait for an agent.
     Ask,
+    /// As a visitor: to open a conversation; one that comes again resumes it by its position.
+    Open,
     /// As an agent: to be online with this capacity.
     Serve(u16),
 }
@@ -115,17 +119,24 @@ impl Conversa {
     // --- Logging in: rare, so by values.
 
     async fn enter(&mut self, ws: &mut Ws) -> Result<Vec<usize>> {
+        (self.s, self.acknowledged) = (0, 0);
+        let known: serde_json::Map<String, Value> =
+            self.legs.iter().map(|leg| (leg.cv.clone(), json!([EPOCH, leg.o]))).collect();
         let connect = json!({ "t": "connect", "d": {
             "token": self.seat.token, "role": self.role(), "device": self.device,
-            "client": { "name": "bench", "version": env!("CARGO_PKG_VERSION") }, "caps": [],
+            "client": { "name": "bench", "version": env!("CARGO_PKG_VERSION") }, "caps": [], "resume": { "pos": known },
         }});
         ws.send(self.encoding.encode(&connect)).await?;
         let welcome = self.next(ws).await?;
         ensure!(welcome["t"] == "welcome", "the server did not welcome {}: {welcome}", self.seat.id);
+        let stale = welcome["d"]["stale"].as_array().is_some_and(|stale| !stale.is_empty());
+        ensure!(!stale, "the server does not know the positions of {}: {welcome}", self.seat.id);
         let snapshot = self.next(ws).await?;
         ensure!(snapshot["k"] == "snapshot", "the first event is no snapshot: {snapshot}");
         match self.errand {
             Errand::Idle => {}
+            Errand::Open if self.legs.is_empty() => self.open_conversation(ws).await?,
+            Errand::Open => {}
             Errand::Serve(capacity) => {
                 let presence = self
                     .ask(ws, "presence.set", None, json!({ "state": "online", "capacity": capacity }))
@@ -138,7 +149,7 @@ impl Conversa {
         Ok(self.legs.iter().map(|_| self.pair).collect())
     }
 
-    async fn ask_for_a_human(&mut self, ws: &mut Ws) -> Result<()> {
+    async fn open_conversation(&mut self, ws: &mut Ws) -> Result<()> {
         let opened = self
             .ask(
                 ws,
@@ -152,7 +163,13 @@ impl Conversa {
             .with_context(|| format!("conversation.open gave no cv: {opened}"))?
             .to_owned();
         self.directory.borrow_mut().insert(cv.clone(), self.pair);
-        self.legs.push(Leg { cv: cv.clone(), o: 0 });
+        self.legs.push(Leg { cv, o: opened["o"].as_u64().unwrap_or_default() });
+        Ok(())
+    }
+
+    async fn ask_for_a_human(&mut self, ws: &mut Ws) -> Result<()> {
+        self.open_conversation(ws).await?;
+        let cv = self.legs.last().map(|leg| leg.cv.clone()).unwrap_or_default();
         self.ask(ws, "human.request", Some(&cv), json!({})).await?;
         while !self.assigned {
             self.next(ws).await.with_context(|| format!("no agent has taken {cv} of {}", self.seat.id))?;
@@ -317,13 +334,14 @@ impl Conversa {
         let (leg, n) = (usize::try_from(id >> LEG_BITS)?, id & ((1 << LEG_BITS) - 1));
         let leg_state =
             self.legs.get_mut(leg).with_context(|| format!("an answer to {id}, which was not asked"))?;
-        ensure!(
-            frame.err.is_none(),
-            "message.send with key {}.{} in {} was refused",
-            self.device,
-            n + 1,
-            leg_state.cv
-        );
+        if let Some(err) = &frame.err {
+            let put_off_ms = err["retry_after_ms"].as_u64().filter(|_| err["retry"] == true);
+            let (device, cv) = (&self.device, &leg_state.cv);
+            let after_ms = put_off_ms
+                .with_context(|| format!("message.send with key {device}.{} in {cv} was refused", n + 1))?;
+            out.push(Event::PutOff { leg, n, after_ms });
+            return Ok(());
+        }
         leg_state.o = leg_state.o.max(o);
         out.push(Event::Accepted { leg, n });
         Ok(())

@@ -69,6 +69,14 @@ enum Measure {
     Watchers,
     /// A conversation of 100,000 messages against new ones: CPU
     History,
+    /// Conversations that wait for an agent: time from a place that frees to the next one taken (only when named)
+    Assign,
+    /// 10,000 visitors come back at once after the node was killed: time until all have resumed (only when named)
+    Reconnect,
+    /// 1,000 sockets that nobody reads: memory, and what others notice (only when named)
+    Stalled,
+    /// Twice what saturates, for two minutes: what is delivered meanwhile (only when named)
+    Overload,
 }
 
 /// One run of the driver.
@@ -122,6 +130,11 @@ impl Bench {
         self.args.only.is_empty() || self.args.only.contains(&measure)
     }
 
+    /// Measures that take long are made only when they are named.
+    fn names(&self, measure: Measure) -> bool {
+        self.args.only.contains(&measure)
+    }
+
     /// Says how far it is.
     fn say(&self, line: &str) {
         let seconds = clock::now_ns() / 1_000_000_000;
@@ -145,7 +158,11 @@ impl Bench {
         measure::idle::run(self).await.context("idle")?;
         measure::wake::run(self).await.context("wake")?;
         measure::watchers::run(self).await.context("watchers")?;
-        measure::history::run(self).await.context("history")
+        measure::history::run(self).await.context("history")?;
+        measure::assign::run(self).await.context("assign")?;
+        measure::reconnect::run(self).await.context("reconnect")?;
+        measure::stalled::run(self).await.context("stalled")?;
+        measure::overload::run(self).await.context("overload")
     }
 
     /// Prints the table and writes the file, also when something failed on the way.

@@ -1,9 +1,13 @@
 //! The measures, one file each, and what they share.
 
+pub(crate) mod assign;
 pub(crate) mod history;
 pub(crate) mod idle;
 pub(crate) mod latency;
+pub(crate) mod overload;
+pub(crate) mod reconnect;
 pub(crate) mod saturated;
+pub(crate) mod stalled;
 pub(crate) mod wake;
 pub(crate) mod watchers;
 

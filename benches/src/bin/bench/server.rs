@@ -37,7 +37,7 @@ pub(crate) struct Server {
     capacity: u16,
     program: PathBuf,
     /// Killed with it.
-    _child: Child,
+    child: Child,
     _stdout: ChildStdout,
     folder: TempDir,
 }
@@ -65,6 +65,15 @@ impl Server {
         }
         server.get("/readyz").await?;
         Ok(server)
+    }
+
+    /// Kills the node, and starts another on what it left.
+    pub(crate) async fn killed_and_started(self, bench: &Bench) -> Result<Self> {
+        let Self { mut child, program, folder, capacity, .. } = self;
+        child.kill().await?;
+        let file = folder.path().join("conversa.toml");
+        let arguments = ["serve".as_ref(), "--config".as_ref(), file.as_os_str()];
+        Self::start(bench, &program, &arguments, folder, capacity).await
     }
 
     async fn start(
@@ -104,7 +113,7 @@ impl Server {
             Err(error) => bail!("{} did not start: {error:#}\n{}", program.display(), tail(folder.path())),
         };
         let stdout = lines.into_inner().into_inner();
-        Ok(Self { pid, port, capacity, program: program.to_owned(), _child: child, _stdout: stdout, folder })
+        Ok(Self { pid, port, capacity, program: program.to_owned(), child, _stdout: stdout, folder })
     }
 
     /// The floor's entrance.
@@ -163,10 +172,19 @@ impl Server {
 
     /// Asks the node something over HTTP.
     pub(crate) async fn get(&self, path: &str) -> Result<String> {
+        self.get_as(path, "").await
+    }
+
+    /// Asks the node something over HTTP, with a token.
+    pub(crate) async fn get_as(&self, path: &str, token: &str) -> Result<String> {
         let asking = async {
             let mut tcp = TcpStream::connect(("127.0.0.1", self.port)).await?;
-            let request =
-                format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", self.port);
+            let proof =
+                if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{proof}Connection: close\r\n\r\n",
+                self.port
+            );
             tcp.write_all(request.as_bytes()).await?;
             let mut answer = Vec::new();
             tcp.read_to_end(&mut answer).await?;

@@ -29,6 +29,7 @@ fn play(client: &mut Conversa, frames: &[Value]) -> String {
                 Event::Accepted { leg, n } => format!("accepted {leg} {n}"),
                 Event::Joined { pair } => format!("joined {pair}"),
                 Event::Reply(message) => format!("reply {}", read(client.encoding, &message)),
+                Event::PutOff { leg, n, after_ms } => format!("put off {leg} {n} {after_ms}"),
             };
             writeln!(transcript, "{line}").expect("a string takes text");
         }
