@@ -130,6 +130,20 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
+/// The smallest value that so large a share does not exceed; 0 of nothing.
+fn percentile(times: &[f64], quantile: f64) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_by(f64::total_cmp);
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a place in a short list"
+    )]
+    let place = (times.len() as f64 * quantile).ceil() as usize;
+    times.get(place.saturating_sub(1)).copied().unwrap_or_default()
+}
+
 /// Two decimals more than anybody needs, instead of all sixteen.
 fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4

@@ -13,7 +13,7 @@ use conversa_benches::protocol::{self, Side};
 use futures_util::SinkExt;
 use tokio::task::spawn_local;
 
-use super::rounded;
+use super::{float, percentile, rounded};
 use crate::company::Company;
 use crate::report::{Judged, Row};
 use crate::server::Server;
@@ -27,12 +27,18 @@ const TOGETHER: usize = 200;
 const P99_MAX_MS: f64 = 20.0;
 const PATIENCE_MS: u64 = 60_000;
 
+/// Pause for the first of them to stand in the queue: the agent must never wait for a visitor.
+const QUEUEING_MS: u64 = 3_000;
+
 /// What the waiting visitors share.
 #[derive(Debug, Default)]
 struct Line {
+    /// When the agent's last conversation was closed.
     closed_ns: Cell<u64>,
+    /// From one close to the next assignment.
     times_ms: RefCell<Vec<f64>>,
     done: Cell<usize>,
+    /// The first that failed.
     failed: RefCell<Option<anyhow::Error>>,
 }
 
@@ -44,10 +50,8 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let node = Server::conversa(bench, &company).await?;
     let waiting = bench.either(WAITING, TOGETHER);
     let door = node.door(bench, PAIRS + 1 + waiting, PAIRS + 1).await?;
-    let mut times_ms = node.watch(measure(bench, &door, waiting)).await?;
-    times_ms.sort_by(f64::total_cmp);
-    let at = |share: usize| times_ms[(times_ms.len() * share / 100).min(times_ms.len() - 1)];
-    let (p50, p99) = (at(50), at(99));
+    let times_ms = node.watch(measure(bench, &door, waiting)).await?;
+    let (p50, p99) = (percentile(&times_ms, 0.5), percentile(&times_ms, 0.99));
     bench.say(&format!("assign: {} conversations, p50 {p50:.2} p99 {p99:.2} ms", times_ms.len()));
     bench.report.row(Row {
         what: "a place frees until the next has the agent, p99, ms",
@@ -64,8 +68,6 @@ async fn measure(bench: &mut Bench, door: &Door, waiting: usize) -> Result<Vec<f
     let gap_ns = 2 * PAIRS as u64 * 1_000_000_000 / PER_S;
     let mut crowd = Crowd::gather(door, 0, PAIRS, Plan::Open { gap_ns }).await?;
     crowd.go();
-    let (ws, protocol, _) = protocol::open(door.port, door.talker(Side::Agent, PAIRS)).await?;
-    let agent = spawn_local(end::hold(ws, protocol));
     let shared = Rc::new(Line::default());
     let gate = Rc::new(tokio::sync::Semaphore::new(TOGETHER));
     for pair in PAIRS + 1..PAIRS + 1 + waiting {
@@ -78,6 +80,9 @@ async fn measure(bench: &mut Bench, door: &Door, waiting: usize) -> Result<Vec<f
             shared.done.set(shared.done.get() + 1);
         });
     }
+    clock::pause_ms(QUEUEING_MS).await;
+    let (ws, protocol, _) = protocol::open(door.port, door.talker(Side::Agent, PAIRS)).await?;
+    let agent = spawn_local(end::hold(ws, protocol));
     let began = now_ns();
     while shared.done.get() < waiting {
         clock::pause_ms(10).await;
@@ -102,8 +107,7 @@ async fn wait_and_close(door: &Door, pair: usize, shared: &Line) -> Result<()> {
     let now = now_ns();
     let closed_ns = shared.closed_ns.get();
     if closed_ns > 0 {
-        #[expect(clippy::cast_precision_loss, reason = "a time of milliseconds")]
-        shared.times_ms.borrow_mut().push((now - closed_ns) as f64 / 1e6);
+        shared.times_ms.borrow_mut().push(float(now - closed_ns) / 1e6);
     }
     let close = protocol.close(0).context("a conversation can be closed")?;
     shared.closed_ns.set(now_ns());

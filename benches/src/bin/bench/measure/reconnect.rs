@@ -19,7 +19,7 @@ use tokio::task::spawn_local;
 
 use super::{float, rounded, since_s};
 use crate::company::Company;
-use crate::report::{Judged, Row, whole};
+use crate::report::{Judged, Row};
 use crate::server::Server;
 use crate::{Bench, Measure};
 
@@ -92,7 +92,6 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     bench.report.figure("reconnect_visitors", visitors);
     bench.report.figure("reconnect_resumed_s", rounded(resumed_s));
     bench.report.figure("reconnect_peak_bytes", after.peak_bytes);
-    bench.report.figure("reconnect_bytes_per_visitor", whole(float(after.peak_bytes) / float(all)));
     Ok(())
 }
 

@@ -66,7 +66,9 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
 
 async fn once(bench: &mut Bench, sockets: usize, reading: bool) -> Result<Seen> {
     let people = PAIRS + sockets;
-    let node = Server::conversa(bench, &Company::usual(people)).await?;
+    // Each crowd's agents have room for its own visitors alone.
+    let company = Company { capacity: 1, ..Company::usual(people) };
+    let node = Server::conversa(bench, &company).await?;
     let door = node.door(bench, people, people).await?;
     let (seen, faults) = node.watch(measure(bench, &node, &door, sockets, reading)).await?;
     bench.judge("beside stalled sockets", faults);

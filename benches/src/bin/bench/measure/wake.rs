@@ -7,7 +7,7 @@ use conversa_benches::crowd::Crowd;
 use conversa_benches::door::Door;
 use conversa_benches::end::Plan;
 
-use super::{float, median, rounded};
+use super::{float, median, percentile, rounded};
 use crate::company::Company;
 use crate::report::Row;
 use crate::server::Server;
@@ -123,17 +123,4 @@ async fn fall_asleep(node: &Server, rests_before: f64) -> Result<f64> {
 
 async fn gauge(node: &Server, name: &str) -> Result<f64> {
     node.gauge(name).await?.with_context(|| format!("the node's /metrics has no gauge {name}"))
-}
-
-fn percentile(times: &[f64], quantile: f64) -> f64 {
-    let mut times = times.to_vec();
-    times.sort_by(f64::total_cmp);
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a place in a short list"
-    )]
-    let place = (times.len() as f64 * quantile).ceil() as usize;
-    times.get(place.saturating_sub(1)).copied().unwrap_or_default()
 }
