@@ -125,11 +125,17 @@ impl Tenant {
             wait.needs.clone_from(&rule.needs);
             wait.priority = wait.priority.saturating_add(rule.priority);
         }
-        wait.weight = self.weights.get(&opening.channel).copied().unwrap_or(1);
+        wait.weight = self.weight(opening);
         if let Some(queue) = self.queue(&wait.queue) {
             wait.due = queue.goal_ms.map(|ms| wait.since.after_ms(ms));
             wait.prefers = last.filter(|_| queue.sticky).cloned();
         }
+    }
+
+    /// Points that a conversation takes.
+    #[must_use]
+    pub fn weight(&self, opening: &Opening) -> u16 {
+        self.weights.get(&opening.channel).copied().unwrap_or(1)
     }
 
     /// The queue that a conversation goes to unless something else is said.

@@ -8,9 +8,11 @@ mod command;
 mod decide;
 mod desk;
 mod event;
+mod handover;
 mod seen;
 #[cfg(test)]
 mod tests;
+mod wrap;
 
 use std::collections::VecDeque;
 
@@ -20,7 +22,9 @@ pub use change::{CHANGE_MS, Change, Changed, Changes, Mark, Reach, Subject};
 pub use command::{Command, Say};
 pub use desk::{Asker, DeskCommand, DeskEvent, SLOTS_MAX, SUMMARY_CHARS_MAX, Target};
 pub use event::{Closer, Event, Held, OfferEnd, QueueReason, Said};
+pub use handover::{Handover, HandoverAsk, HandoverCommand, HandoverEnd, HandoverEvent, HandoverKind, Stage};
 pub use seen::ClientKey;
+pub use wrap::{TAG_CHARS_MAX, TAGS_MAX, WrapEnd, WrapEvent, WrapUp};
 
 use crate::desk::Skills;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
@@ -246,6 +250,12 @@ pub struct Conversation {
     watching: Vec<Person>,
     #[serde(default)]
     barged_in: Vec<Person>,
+    /// It is about to change hands, or a consultant is in it.
+    #[serde(default)]
+    handover: Option<Box<Handover>>,
+    /// It has ended, and its agent still says how.
+    #[serde(default)]
+    wrap: Option<Box<WrapUp>>,
 }
 
 impl Conversation {
@@ -314,16 +324,20 @@ impl Conversation {
         }
     }
 
-    /// The next timer: an offer that runs out.
+    /// The next timer: an offer, a step of a handover or a wrap-up that runs out.
     #[must_use]
     pub fn due(&self) -> Option<(Time, Command)> {
-        match &self.phase {
+        let offer = match &self.phase {
             Phase::Offered(_, offer) => Some((offer.expires, Command::Expire { offer: offer.id.clone() })),
             Phase::Unopened
             | Phase::Bot
             | Phase::Queued(_)
             | Phase::Assigned { .. }
             | Phase::Closed { .. } => None,
-        }
+        };
+        let handover = self.handover.as_ref().and_then(|handover| handover.due());
+        let handover = handover.map(|(at, command)| (at, Command::Handover(command)));
+        let wrap = self.wrap.as_ref().map(|wrap| wrap.due());
+        [offer, handover, wrap].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }

@@ -10,9 +10,10 @@ mod rights;
 #[cfg(test)]
 mod tests;
 
-pub use agent::{Agent, AgentCommand, AgentEvent, CAPACITY_MAX, DOUBT_MS, LEASE_MS, Place, Presence};
+pub use agent::{Agent, AgentCommand, AgentEvent, Ask, CAPACITY_MAX, DOUBT_MS, LEASE_MS, Place, Presence};
 pub use policy::{
-    AgentPolicy, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, RINGS_MAX, Ring, Skills, WhenGone,
+    AgentPolicy, CODES_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, RINGS_MAX, Ring, Skills,
+    WhenGone, WrapPolicy,
 };
 pub use queue::{AVOID_MS, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};
 pub use rights::{Op, Part, Relation, may};

@@ -117,10 +117,19 @@ pub(crate) async fn visible(
     match view.as_object_mut() {
         Some(map) if mine => {
             map.insert("cv".into(), address.key.to_string().into());
+            if principal.role == Role::Visitor {
+                without_desk(map);
+            }
             Ok(view)
         }
         Some(_) | None => Err(not_found()),
     }
+}
+
+/// Leaves out of a conversation's view what is for the company's people.
+pub(crate) fn without_desk(view: &mut serde_json::Map<String, serde_json::Value>) {
+    view.remove("handover");
+    view.remove("wrap");
 }
 
 pub(crate) fn conversation_address(principal: &Principal, cv: &str) -> Result<Address, Refusal> {

@@ -285,7 +285,7 @@ impl Talk {
             None => self.heard + self.wishes.ping,
         };
         let deadline = self.pending.first().map(|pending| pending.until);
-        let renew = (self.principal.role == Role::Agent).then(|| self.renewed + RENEW);
+        let renew = (self.principal.role != Role::Visitor).then(|| self.renewed + RENEW);
         let others = [deadline, renew, self.tell_at, self.leave_by, self.warn_at, Some(self.expires)];
         others.into_iter().flatten().fold(ping, Instant::min)
     }
@@ -308,7 +308,8 @@ impl Talk {
             let id = self.pending.remove(0).id;
             self.refuse(id, &unknown_outcome());
         }
-        if self.principal.role == Role::Agent && now >= self.renewed + RENEW {
+        // A supervisor may have taken conversations over.
+        if self.principal.role != Role::Visitor && now >= self.renewed + RENEW {
             self.renewed = now;
             self.edge.host.hint(&self.agent(), Payload::of(AgentCommand::Renew));
         }
@@ -370,7 +371,7 @@ impl Talk {
     fn leave(&mut self, bye: Bye) {
         self.tell_delivered();
         let last = self.edge.streams.lose(&self.stream, &self.hold, bye.comes_back(), Instant::now());
-        if !last || self.principal.role != Role::Agent {
+        if !last || self.principal.role == Role::Visitor {
             return;
         }
         let (host, agent) = (Arc::clone(&self.edge.host), self.agent());

@@ -2,10 +2,12 @@
 
 mod derived;
 mod desk;
+mod handover;
 mod letters;
 mod messages;
 mod phases;
 mod streams;
+mod wrap;
 
 use std::fmt;
 
@@ -55,6 +57,7 @@ pub fn check(history: &History) -> Vec<Violation> {
     messages::check(history, &mut findings);
     streams::check(history, &mut findings);
     desk::check(history, &mut findings);
+    wrap::check(history, &mut findings);
     letters::check(history, &mut findings);
     derived::check(history, &mut findings);
     findings.0

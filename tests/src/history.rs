@@ -119,6 +119,16 @@ pub enum What {
     Transfer,
     /// No longer to wait.
     LeaveQueue,
+    /// That one other person has it or comes in.
+    HandOver,
+    /// That the consultant has it.
+    Complete,
+    /// That nobody is asked or consulted any more.
+    Withdraw,
+    /// That the consultant may speak.
+    Conference,
+    /// To say how it ended.
+    Wrap,
 }
 
 /// What one socket showed, from its attachment to its end.

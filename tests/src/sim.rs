@@ -12,6 +12,7 @@ mod client;
 mod collect;
 mod company;
 mod errand;
+mod handover;
 mod misfortune;
 mod node;
 mod perform;

@@ -513,7 +513,11 @@ fn moves(event: &Event) -> bool {
             | Event::OfferVoided { .. }
             | Event::OfferRejected { .. }
             | Event::Desk(
-                DeskEvent::Transferred { .. } | DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. }
+                DeskEvent::Transferred { .. }
+                    | DeskEvent::Watched { .. }
+                    | DeskEvent::BargedIn { .. }
+                    | DeskEvent::Handover(_)
+                    | DeskEvent::Wrap(_)
             )
     )
 }

@@ -1,7 +1,7 @@
 //! An agent as an actor: counts its own places, and tells its queues when they change.
 
-use conversa_engine::conversation as domain;
-use conversa_engine::desk::{self, AgentCommand, AgentEvent, AgentPolicy, QueueCommand, Skills};
+use conversa_engine::conversation::{self as domain, HandoverCommand};
+use conversa_engine::desk::{self, AgentCommand, AgentEvent, AgentPolicy, Ask, QueueCommand, Skills};
 use conversa_engine::ids::{PersonId, QueueId};
 use conversa_engine::refusal::Decision;
 use conversa_engine::time::Time;
@@ -35,11 +35,21 @@ impl Behaviour for Agent {
     fn react(&self, cx: &Context<'_>, event: &AgentEvent, out: &mut Outbox) {
         let me = PersonId::new(cx.key());
         match event {
-            AgentEvent::PlaceGranted { queue, conversation, offer, .. } => {
+            AgentEvent::PlaceGranted { queue, conversation, offer, ask: Ask::Queue, .. } => {
                 let granted =
                     QueueCommand::Granted { conversation: *conversation, offer: offer.clone(), agent: me };
                 out.tell::<Queue>(queue, granted);
                 self.tell_queues(cx, out);
+            }
+            // The conversation has asked.
+            AgentEvent::PlaceGranted { conversation, offer, .. } => {
+                let granted = HandoverCommand::Granted { agent: me, offer: offer.clone() };
+                out.tell::<Conversation>(conversation, domain::Command::Handover(granted));
+                self.tell_queues(cx, out);
+            }
+            AgentEvent::PlaceDenied { conversation, offer, ask, .. } if *ask != Ask::Queue => {
+                let denied = HandoverCommand::Denied { agent: me, offer: offer.clone() };
+                out.tell::<Conversation>(conversation, domain::Command::Handover(denied));
             }
             AgentEvent::PlaceDenied { queue, conversation, offer, .. } => {
                 let taken = self.0.places().contains_key(conversation);

@@ -1,6 +1,10 @@
 //! A conversation as an actor: the engine judges, this says whom to tell.
 
-use conversa_engine::conversation::{self as domain, AuthorKind, Command, DeskEvent, Event, OfferEnd, Phase};
+mod handover;
+
+use conversa_engine::conversation::{
+    self as domain, AuthorKind, Command, DeskEvent, Event, HandoverEvent, OfferEnd, Phase, WrapEvent,
+};
 use conversa_engine::desk::{AgentCommand, QueueCommand};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::refusal::Decision;
@@ -31,6 +35,11 @@ impl Behaviour for Conversation {
     fn decide(&self, cx: &Context<'_>, command: Command) -> Decision<Event> {
         let mut events = self.0.decide(cx.now, command)?;
         self.route(cx, &mut events);
+        if let Phase::Assigned { queue, .. } = self.0.phase()
+            && let Some(setting) = cx.tenant.queue(queue)
+        {
+            self.0.begin_wrap(cx.now, &setting.policy.wrap, &mut events);
+        }
         Ok(events)
     }
 
@@ -73,8 +82,7 @@ impl Behaviour for Conversation {
             Event::PlaceChecked { agent, offer, held, .. } => {
                 let (conversation, offer) = (id, offer.clone());
                 // A place is confirmed by its acceptance only: one that is still offered stays in doubt.
-                let assigned = matches!(self.0.phase(), Phase::Assigned { .. });
-                match (held, assigned) {
+                match (held, self.0.accepted(agent, &offer)) {
                     (true, true) => out.tell::<Agent>(agent, AgentCommand::Confirm { conversation, offer }),
                     (true, false) => {}
                     (false, _) => out.tell::<Agent>(agent, release(conversation, &offer, false)),
@@ -85,6 +93,12 @@ impl Behaviour for Conversation {
             }
             Event::Desk(DeskEvent::BotTook { held, .. }) => tell_released(id, held, out),
             Event::Desk(DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. }) => {}
+            Event::Desk(DeskEvent::Handover(event)) => handover::tell(&self.0, id, event, out),
+            Event::Desk(DeskEvent::Wrap(WrapEvent::Ended { agent, offer, .. })) => {
+                out.push(agent);
+                out.tell::<Agent>(agent, release(id, offer, false));
+            }
+            Event::Desk(DeskEvent::Wrap(WrapEvent::Begun { .. })) => {}
             Event::Closed { held, at, .. } => self.tell_closed(id, held, *at, out),
             Event::Forwarded(said) => {
                 if let Some(opening) = self.0.opening() {
@@ -133,6 +147,7 @@ impl Behaviour for Conversation {
             .into_iter()
             .chain(self.0.agent().map(|agent| agent.id.clone()))
             .chain(parted)
+            .chain(self.0.second().map(|second| second.id.clone()))
             .chain(self.0.watching().iter().map(|one| one.id.clone()))
             .collect()
     }
@@ -168,11 +183,32 @@ impl Behaviour for Conversation {
             "messages": self.0.messages(),
             "marks": self.0.changes().marks().iter().map(mark).collect::<Vec<_>>(),
         });
+        if let (Some(handover), Some(map)) = (self.0.handover(), view.as_object_mut()) {
+            map.insert("handover".into(), pending(handover));
+        }
+        if let (Some(wrap), Some(map)) = (self.0.wrap(), view.as_object_mut()) {
+            let wrap = json!({ "agent": wrap.agent, "until_ts": wrap.until, "codes": wrap.codes });
+            map.insert("wrap".into(), wrap);
+        }
         if let (false, Some(map)) = (self.0.changes().is_empty(), view.as_object_mut()) {
             map.insert("changes".into(), changes(self.0.changes()));
         }
         view
     }
+}
+
+/// Who is asked or consulted; a visitor is not shown it.
+fn pending(handover: &domain::Handover) -> Value {
+    let domain::HandoverAsk { kind, by, to, offer, summary, slots, expires, .. } = &handover.ask;
+    let (stage, speaks) = match handover.stage {
+        domain::Stage::Asked => ("asked", false),
+        domain::Stage::Offered => ("offered", false),
+        domain::Stage::Joined { speaks } => ("joined", speaks),
+    };
+    json!({
+        "kind": kind, "state": stage, "speaks": speaks, "by": by, "to": to, "offer": offer,
+        "summary": summary, "slots": slots, "expires_ts": expires,
+    })
 }
 
 /// How far everything has come to one person.
@@ -222,6 +258,8 @@ impl Conversation {
         for event in events {
             if let Event::Queued { wait, .. } = event {
                 cx.tenant.route(opening, last, wait);
+            } else if let Event::Desk(DeskEvent::Handover(HandoverEvent::Asked { ask, .. })) = event {
+                ask.weight = cx.tenant.weight(opening);
             }
         }
     }
@@ -233,6 +271,9 @@ impl Conversation {
         }
         if let Some(agent) = self.0.agent() {
             out.push(&agent.id);
+        }
+        if let Some(second) = self.0.second() {
+            out.push(&second.id);
         }
         if let Some((agent, seq)) = self.0.parted()
             && seq == self.0.head()
@@ -297,7 +338,9 @@ impl Conversation {
     }
 
     fn tell_closed(&self, id: ConversationId, held: &domain::Held, at: Time, out: &mut Outbox) {
-        tell_released(id, held, out);
+        // Who wraps it up keeps the place.
+        let place = held.place.clone().filter(|_| self.0.wrap().is_none());
+        tell_released(id, &domain::Held { place, ..held.clone() }, out);
         if let Some(opening) = self.0.opening() {
             let ended = session::Command::End { channel: opening.channel.clone(), conversation: id, at };
             out.tell::<Session>(&opening.visitor.id, ended);

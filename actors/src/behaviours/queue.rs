@@ -1,7 +1,7 @@
 //! A waiting queue as an actor: asks agents for places and offers conversations.
 
 use conversa_engine::conversation::{self as domain, Offer, Person};
-use conversa_engine::desk::{self, AgentCommand, PlaceAsk, QueueCommand, QueueEvent, QueuePolicy};
+use conversa_engine::desk::{self, AgentCommand, Ask, PlaceAsk, QueueCommand, QueueEvent, QueuePolicy};
 use conversa_engine::ids::QueueId;
 use conversa_engine::refusal::Decision;
 use conversa_engine::time::Time;
@@ -37,7 +37,10 @@ impl Behaviour for Queue {
         match event {
             QueueEvent::PlaceAsked(PlaceAsk { conversation, agent, offer, weight }) => {
                 let (conversation, offer, weight) = (*conversation, offer.clone(), *weight);
-                out.tell::<Agent>(agent, AgentCommand::AskPlace { queue, conversation, offer, weight });
+                out.tell::<Agent>(
+                    agent,
+                    AgentCommand::AskPlace { queue, conversation, offer, weight, ask: Ask::Queue },
+                );
             }
             QueueEvent::OfferMade { conversation, offer, agent, expires, auto } => {
                 let name =

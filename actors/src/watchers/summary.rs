@@ -105,7 +105,11 @@ impl Watcher for Summary {
             | Event::Marked { .. }
             | Event::Failed { .. }
             | Event::Desk(
-                DeskEvent::Transferred { .. } | DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. },
+                DeskEvent::Transferred { .. }
+                | DeskEvent::Watched { .. }
+                | DeskEvent::BargedIn { .. }
+                | DeskEvent::Handover(_)
+                | DeskEvent::Wrap(_),
             ) => return,
         };
         line.phase = Some(phase.to_owned());

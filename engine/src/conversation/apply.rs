@@ -1,5 +1,6 @@
 //! Taking an event in: the same in life and in replay. Judges nothing.
 
+use super::handover::of_handover;
 use super::{
     AuthorKind, Conversation, Event, Offer, Person, Phase, RECENT_MAX, Recent, Said, VOID_MAX, Visibility,
     Wait,
@@ -42,10 +43,15 @@ impl Conversation {
             Event::Desk(event) => self.take_in_desk(event),
             Event::Reopened { .. } => self.phase = Phase::Bot,
             // A place that is given back as unneeded must not be offered by an offer that is still on its way.
-            Event::OfferVoided { offer, .. } | Event::PlaceChecked { offer, held: false, .. } => {
+            Event::OfferVoided { offer, .. } | Event::PlaceChecked { offer, held: false, .. }
+                if !of_handover(offer) =>
+            {
                 self.make_void(offer)
             }
-            Event::OfferRejected { .. } | Event::PlaceChecked { .. } | Event::Failed { .. } => {}
+            Event::OfferRejected { .. }
+            | Event::OfferVoided { .. }
+            | Event::PlaceChecked { .. }
+            | Event::Failed { .. } => {}
             Event::Edited { seq, content, .. } => {
                 self.remember(*seq, content.plain());
                 self.changes.apply(event, self.head);

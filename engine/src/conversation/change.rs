@@ -287,7 +287,8 @@ impl Conversation {
         Ok(vec![Event::Reacted { seq, by, emoji, on, visibility, at: now }])
     }
 
-    /// Notes how far everything has come to somebody. Whoever is no participant any more is not heard, and need not know.
+    /// Notes how far everything has come to somebody. Whoever is no participant any more is not heard, and need not know;
+    /// a consultant leaves no marks.
     pub(super) fn mark(&self, now: Time, by: Author, reach: Reach, upto: u64) -> Vec<Event> {
         let takes_part = match by.kind {
             AuthorKind::Visitor => self.opening.as_ref().is_some_and(|opening| opening.visitor.id == by.id),
@@ -316,6 +317,7 @@ impl Conversation {
             AuthorKind::Visitor | AuthorKind::Bot | AuthorKind::System => {
                 Err(super::decide::not_a_participant())
             }
+            AuthorKind::Agent if self.consulted(&by.id, false) => Ok(()),
             AuthorKind::Agent => match &self.phase {
                 Phase::Assigned { agent, .. } if agent.id == by.id => Ok(()),
                 Phase::Unopened

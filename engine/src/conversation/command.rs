@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Asker, Author, Change, Closer, DeskCommand, Offer, Opening, QueueReason, Reach, Said, Subject,
-    Visibility, seen::ClientKey,
+    Asker, Author, Change, Closer, DeskCommand, HandoverCommand, Offer, Opening, QueueReason, Reach, Said,
+    Subject, Visibility, seen::ClientKey,
 };
 use crate::content::Content;
 use crate::ids::{OfferId, PersonId, QueueId};
@@ -69,6 +69,13 @@ pub enum Command {
         by: Asker,
         /// For what.
         command: DeskCommand,
+    },
+    /// Something of a handover, told by an agent's actor or the timer.
+    Handover(HandoverCommand),
+    /// The time of the wrap-up is over.
+    WrapOver {
+        /// The place's offer.
+        offer: OfferId,
     },
     /// End it.
     Close {

@@ -1,5 +1,6 @@
 //! Judging a command against the state: which events happen, or why none does. Changes nothing.
 
+use super::handover::of_handover;
 use super::seen::ClientKey;
 use super::{
     Author, AuthorKind, Closer, Command, Conversation, Event, Held, Offer, OfferEnd, Opening, Phase,
@@ -16,15 +17,19 @@ impl Conversation {
     /// # Errors
     /// A [`Refusal`] when it cannot be; nothing has changed then.
     pub fn decide(&self, now: Time, command: Command) -> Decision<Event> {
+        Ok(self.end_wrap(now, self.end_handover(now, self.judge(now, command)?)))
+    }
+
+    fn judge(&self, now: Time, command: Command) -> Decision<Event> {
         match command {
             Command::Open(opening) => self.open(now, opening),
             Command::Say(say) => self.say(now, say),
             Command::AskHuman { by, reason } => self.ask_human(now, &by, reason),
             Command::Offer { queue, offer } => Ok(self.offer(now, queue, offer)),
             Command::Accept { agent, offer } => self.accept(now, &agent, &offer),
-            Command::Decline { agent, offer } => {
-                self.end_offer(now, &offer, Some(&agent), OfferEnd::Declined)
-            }
+            Command::Decline { agent, offer } => self
+                .answer_handover(now, &agent, &offer, false)
+                .unwrap_or_else(|| self.end_offer(now, &offer, Some(&agent), OfferEnd::Declined)),
             Command::Expire { offer } => {
                 Ok(self.end_offer(now, &offer, None, OfferEnd::TimedOut).unwrap_or_default())
             }
@@ -34,6 +39,8 @@ impl Conversation {
                 Ok(vec![Event::PlaceChecked { agent, offer, held, at: now }])
             }
             Command::Desk { by, command } => self.desk(now, by, command),
+            Command::Handover(command) => Ok(self.hand_over(now, command)),
+            Command::WrapOver { offer } => Ok(self.wrap_over(now, &offer)),
             Command::Close { by, person, reason } => self.close(now, by, person.as_ref(), reason),
             Command::Carry { said, reopen } => Ok(self.carry(now, said, reopen)),
             Command::Change { by, target, change } => self.change(now, by, &target, change),
@@ -129,6 +136,9 @@ impl Conversation {
     }
 
     fn accept(&self, now: Time, agent: &PersonId, offer: &OfferId) -> Decision<Event> {
+        if let Some(answer) = self.answer_handover(now, agent, offer, true) {
+            return answer;
+        }
         match &self.phase {
             Phase::Offered(wait, standing) if standing.id == *offer && standing.agent.id == *agent => {
                 if now >= standing.expires {
@@ -140,10 +150,18 @@ impl Conversation {
             Phase::Assigned { offer: held, agent: holder, .. } if *held == *offer && holder.id == *agent => {
                 Err(Refusal::duplicate(None))
             }
-            Phase::Offered(..) | Phase::Assigned { .. } => {
-                Err(Refusal::new(Code::AlreadyTaken, "another agent has this conversation now"))
+            Phase::Assigned { agent: holder, .. } if !of_handover(offer) => {
+                Err(taken(format!("{} ({}) has this conversation now", holder.name, holder.id)))
             }
-            Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Closed { .. } => {
+            Phase::Offered(_, standing) => {
+                let other = &standing.agent;
+                Err(taken(format!("this conversation is offered to {} ({}) now", other.name, other.id)))
+            }
+            Phase::Unopened
+            | Phase::Bot
+            | Phase::Queued(_)
+            | Phase::Assigned { .. }
+            | Phase::Closed { .. } => {
                 Err(Refusal::new(Code::Gone, "the offer does not stand any more: wait for the next one"))
             }
         }
@@ -173,6 +191,10 @@ impl Conversation {
     }
 
     fn agent_gone(&self, now: Time, agent: &PersonId, offer: &OfferId) -> Vec<Event> {
+        let beside = self.gone_in_handover(now, agent, offer);
+        if let Some(events) = beside.or_else(|| self.gone_in_wrap(now, agent, offer)) {
+            return events;
+        }
         match &self.phase {
             Phase::Offered(_, standing) if standing.id == *offer => {
                 self.end_offer(now, offer, Some(agent), OfferEnd::AgentGone).unwrap_or_default()
@@ -192,12 +214,19 @@ impl Conversation {
             | Phase::Assigned { .. }
             | Phase::Closed { .. } => {
                 let voided = || Event::OfferVoided { agent: agent.clone(), offer: offer.clone(), at: now };
-                (!self.void.contains(offer)).then(voided).into_iter().collect()
+                let known = self.void.contains(offer) || of_handover(offer);
+                (!known).then(voided).into_iter().collect()
             }
         }
     }
 
     fn holds(&self, agent: &PersonId, offer: &OfferId) -> bool {
+        self.handover.as_ref().is_some_and(|handover| handover.is(agent, offer))
+            || self.wrap.as_ref().is_some_and(|wrap| wrap.is(agent, offer))
+            || self.stands_with(agent, offer)
+    }
+
+    fn stands_with(&self, agent: &PersonId, offer: &OfferId) -> bool {
         match &self.phase {
             Phase::Offered(_, standing) => standing.id == *offer && standing.agent.id == *agent,
             Phase::Assigned { offer: held, agent: holder, .. } => held == offer && holder.id == *agent,
@@ -270,9 +299,11 @@ impl Conversation {
         }
     }
 
-    /// A supervisor who barged in speaks beside whoever else may.
+    /// A supervisor who barged in, and a consultant, speak beside whoever else may.
     fn may_say(&self, opening: &Opening, say: &Say) -> Result<(), Refusal> {
-        let beside = say.author.kind == AuthorKind::Agent && self.barged_in(&say.author.id);
+        let aloud = say.visibility == Visibility::Public;
+        let beside = say.author.kind == AuthorKind::Agent
+            && (self.barged_in(&say.author.id) || self.consulted(&say.author.id, aloud));
         if beside { Ok(()) } else { may_say(&self.phase, opening, say) }
     }
 
@@ -310,6 +341,10 @@ fn may_say(phase: &Phase, opening: &Opening, say: &Say) -> Result<(), Refusal> {
 fn rates(content: &Content) -> bool {
     let text = content.plain().trim();
     (1..=5).contains(&text.chars().count()) && text.chars().all(|c| c == '★')
+}
+
+fn taken(detail: String) -> Refusal {
+    Refusal::new(Code::AlreadyTaken, detail)
 }
 
 fn queued(at: Time, wait: Wait, reason: QueueReason) -> Event {

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::wrap;
 use super::{
-    Author, AuthorKind, Closer, Conversation, Event, Held, Person, Phase, QueueReason, Said, Visibility, Wait,
+    Author, AuthorKind, Closer, Conversation, Event, HandoverEvent, HandoverKind, Held, Person, Phase,
+    QueueReason, Said, Visibility, Wait, WrapEvent,
 };
 use crate::content::Content;
 use crate::desk::{Op, Part, Relation, may};
@@ -41,6 +43,8 @@ pub enum Target {
     Queue(QueueId),
     /// The bot that answered first.
     Bot,
+    /// One agent, who is asked first.
+    Agent(Person),
 }
 
 /// A request of the desk.
@@ -63,6 +67,37 @@ pub enum DeskCommand {
     Whisper(Content),
     /// Speak in the conversation beside the agent, or no longer.
     BargeIn(bool),
+    /// Ask a second agent in.
+    Consult {
+        /// Whom.
+        to: Person,
+        /// What has happened so far.
+        summary: String,
+        /// What is known.
+        slots: BTreeMap<String, String>,
+    },
+    /// Give it to the consultant.
+    Complete,
+    /// Take a transfer back, let the consultant go; or go, as the consultant.
+    Withdraw,
+    /// Let the consultant write to the visitor, or no longer.
+    Conference(bool),
+    /// Say how it ended, after it has.
+    Wrap {
+        /// In a word of the queue.
+        disposition: String,
+        /// In other words.
+        tags: Vec<String>,
+    },
+    /// Take it, whoever has it.
+    TakeOver,
+    /// Give it to an agent, full or not.
+    ForceAssign {
+        /// To whom.
+        to: Person,
+        /// What the agent should know.
+        summary: String,
+    },
 }
 
 impl DeskCommand {
@@ -75,6 +110,13 @@ impl DeskCommand {
             Self::Watch(_) => Op::Watch,
             Self::Whisper(_) => Op::Whisper,
             Self::BargeIn(_) => Op::BargeIn,
+            Self::Consult { .. } => Op::Consult,
+            Self::Complete => Op::Complete,
+            Self::Withdraw => Op::Withdraw,
+            Self::Conference(_) => Op::Conference,
+            Self::Wrap { .. } => Op::Wrap,
+            Self::TakeOver => Op::TakeOver,
+            Self::ForceAssign { .. } => Op::ForceAssign,
         }
     }
 }
@@ -104,6 +146,10 @@ pub enum DeskEvent {
     Watched { by: Person, on: bool, at: Time },
     /// A supervisor speaks in it, or no longer.
     BargedIn { by: Person, on: bool, at: Time },
+    /// Something of handing it to a person.
+    Handover(HandoverEvent),
+    /// Something of saying how it ended.
+    Wrap(WrapEvent),
 }
 
 impl DeskEvent {
@@ -115,6 +161,8 @@ impl DeskEvent {
             | Self::BotTook { at, .. }
             | Self::Watched { at, .. }
             | Self::BargedIn { at, .. } => *at,
+            Self::Handover(event) => event.at(),
+            Self::Wrap(event) => event.at(),
         }
     }
 
@@ -122,8 +170,10 @@ impl DeskEvent {
     #[must_use]
     pub fn public(&self) -> bool {
         match self {
-            Self::BotTook { .. } | Self::BargedIn { .. } => true,
-            Self::Transferred { .. } | Self::Watched { .. } => false,
+            Self::BotTook { .. } | Self::BargedIn { .. } | Self::Handover(HandoverEvent::Spoken { .. }) => {
+                true
+            }
+            Self::Transferred { .. } | Self::Watched { .. } | Self::Handover(_) | Self::Wrap(_) => false,
         }
     }
 }
@@ -146,21 +196,43 @@ impl Conversation {
             return Err(Refusal::new(Code::NotFound, "there is no such conversation: open one first"));
         };
         let holder = matches!(&self.phase, Phase::Assigned { agent, .. } if agent.id == by.person.id);
-        let own = holder || opening.visitor.id == by.person.id;
-        let relation = if own { Relation::Own } else { Relation::Other };
+        let wraps = self.wrap().is_some_and(|wrap| wrap.agent == by.person.id);
+        let own = holder || wraps || opening.visitor.id == by.person.id;
+        let asked = self.second().is_some_and(|second| second.id == by.person.id);
+        let relation = match (own, asked) {
+            (true, _) => Relation::Own,
+            (false, true) => Relation::Asked,
+            (false, false) => Relation::Other,
+        };
         if !may(command.op(), by.part, relation) {
             return Err(match (command.op(), by.part) {
-                (Op::Transfer, Part::Agent) => {
+                (Op::Transfer | Op::Consult | Op::Complete | Op::Withdraw | Op::Conference, Part::Agent) => {
                     Refusal::new(Code::NotAssigned, "this conversation is not assigned to you")
                 }
+                (Op::Wrap, Part::Agent | Part::Supervisor) => wrap::none(),
                 (op, _) => Refusal::new(Code::Forbidden, format!("you may not do this here: {op:?}")),
             });
         }
-        if let Phase::Closed { .. } = self.phase {
+        if matches!(self.phase, Phase::Closed { .. }) && command.op() != Op::Wrap {
             return Err(Refusal::new(Code::ConversationClosed, "the conversation is closed"));
         }
         match command {
             DeskCommand::Transfer { to, summary, slots } => self.transfer(now, by.person, to, summary, slots),
+            DeskCommand::Consult { to, summary, slots } => {
+                self.ask_handover(now, by.person, HandoverKind::Consult, to, summary, slots)
+            }
+            DeskCommand::Wrap { disposition, tags } => self.wrap_up(now, disposition, tags),
+            DeskCommand::Complete => self.complete(now),
+            DeskCommand::Withdraw => self.withdraw(now, &by.person.id),
+            DeskCommand::Conference(on) => self.conference(now, on),
+            DeskCommand::TakeOver => {
+                let (to, nothing) = (by.person.clone(), BTreeMap::new());
+                self.ask_handover(now, by.person, HandoverKind::TakeOver, to, String::new(), nothing)
+            }
+            DeskCommand::ForceAssign { to, summary } => {
+                let nothing = BTreeMap::new();
+                self.ask_handover(now, by.person, HandoverKind::ForceAssign, to, summary, nothing)
+            }
             DeskCommand::LeaveQueue => self.leave_queue(now, by.person.id),
             DeskCommand::Watch(on) => self.watch(now, by.person, on),
             DeskCommand::Whisper(content) => {
@@ -186,12 +258,7 @@ impl Conversation {
         slots: BTreeMap<String, String>,
     ) -> Decision<Event> {
         let Phase::Assigned { agent, offer, .. } = &self.phase else { return Ok(Vec::new()) };
-        if summary.chars().count() > SUMMARY_CHARS_MAX || slots.len() > SLOTS_MAX {
-            let detail = format!(
-                "a summary has at most {SUMMARY_CHARS_MAX} characters, and there are {SLOTS_MAX} slots"
-            );
-            return Err(Refusal::new(Code::BadRequest, detail));
-        }
+        check_notes(&summary, &slots)?;
         let released = (agent.id.clone(), offer.clone());
         let bot = self.opening.as_ref().and_then(|opening| opening.bot.clone());
         let next = match (&to, bot) {
@@ -203,6 +270,10 @@ impl Conversation {
             },
             (Target::Bot, Some(bot)) => {
                 Event::Desk(DeskEvent::BotTook { bot, held: Held::default(), at: now })
+            }
+            (Target::Agent(agent), _) => {
+                let (kind, agent) = (HandoverKind::Transfer, agent.clone());
+                return self.ask_handover(now, by, kind, agent, summary, slots);
             }
             (Target::Bot, None) => {
                 return Err(Refusal::new(Code::BadRequest, "no bot answers in this conversation"));
@@ -245,8 +316,20 @@ impl Conversation {
             DeskEvent::BotTook { .. } => self.phase = Phase::Bot,
             DeskEvent::Watched { by, on, .. } => set(&mut self.watching, by, *on),
             DeskEvent::BargedIn { by, on, .. } => set(&mut self.barged_in, by, *on),
+            DeskEvent::Handover(event) => self.take_in_handover(event),
+            DeskEvent::Wrap(event) => self.take_in_wrap(event),
         }
     }
+}
+
+/// What is handed over beside the conversation has its bounds.
+pub(super) fn check_notes(summary: &str, slots: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    if summary.chars().count() <= SUMMARY_CHARS_MAX && slots.len() <= SLOTS_MAX {
+        return Ok(());
+    }
+    let detail =
+        format!("a summary has at most {SUMMARY_CHARS_MAX} characters, and there are {SLOTS_MAX} slots");
+    Err(Refusal::new(Code::BadRequest, detail))
 }
 
 fn set(people: &mut Vec<Person>, person: &Person, on: bool) {

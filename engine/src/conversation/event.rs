@@ -235,6 +235,8 @@ pub enum OfferEnd {
     TimedOut,
     /// The agent is gone.
     AgentGone,
+    /// A supervisor has given the conversation to somebody else.
+    Withdrawn,
 }
 
 impl OfferEnd {
@@ -245,6 +247,7 @@ impl OfferEnd {
             Self::Declined => "declined",
             Self::TimedOut => "timed_out",
             Self::AgentGone => "agent_gone",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

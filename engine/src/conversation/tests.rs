@@ -122,6 +122,8 @@ fn word(event: &Event) -> String {
             DeskEvent::BotTook { bot, .. } => format!("{bot} took it"),
             DeskEvent::Watched { by, on, .. } => format!("{} watches: {on}", by.id),
             DeskEvent::BargedIn { by, on, .. } => format!("{} speaks: {on}", by.id),
+            DeskEvent::Handover(event) => format!("{event:?}"),
+            DeskEvent::Wrap(event) => format!("{event:?}"),
         },
     }
 }

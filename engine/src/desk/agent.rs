@@ -46,6 +46,29 @@ pub struct Place {
     pub weight: u16,
 }
 
+/// Who asks for a place, and how urgently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// A queue: only what is free is granted.
+    #[default]
+    Queue,
+    /// The conversation, for a transfer or a consultation: only what is free is granted.
+    Handover,
+    /// A supervisor: granted to whoever is there, over capacity too. What is over is counted, so that nothing more comes until the agent
+    /// is below it.
+    Force,
+    /// The person itself, a supervisor.
+    TakeOver,
+}
+
+impl Ask {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_queue(&self) -> bool {
+        *self == Self::Queue
+    }
+}
+
 /// A request to an agent's actor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AgentCommand {
@@ -76,6 +99,9 @@ pub enum AgentCommand {
         /// Its points.
         #[serde(default = "one")]
         weight: u16,
+        /// On whose wish.
+        #[serde(default)]
+        ask: Ask,
     },
     /// The conversation was accepted: the place stays.
     Confirm {
@@ -134,9 +160,18 @@ pub enum AgentEvent {
         at: Time,
         #[serde(default = "one")]
         weight: u16,
+        #[serde(default, skip_serializing_if = "Ask::is_queue")]
+        ask: Ask,
     },
     /// No place: full, away or gone.
-    PlaceDenied { queue: QueueId, conversation: ConversationId, offer: OfferId, at: Time },
+    PlaceDenied {
+        queue: QueueId,
+        conversation: ConversationId,
+        offer: OfferId,
+        at: Time,
+        #[serde(default, skip_serializing_if = "Ask::is_queue")]
+        ask: Ask,
+    },
     /// A place stays.
     PlaceConfirmed { conversation: ConversationId, offer: OfferId, at: Time },
     /// A place is free again.
@@ -149,6 +184,14 @@ pub enum AgentEvent {
     },
     /// Places were asked about.
     Doubted { places: Vec<(ConversationId, OfferId)>, at: Time },
+}
+
+/// A place that is asked for.
+struct PlaceFor {
+    queue: QueueId,
+    conversation: ConversationId,
+    offer: OfferId,
+    weight: u16,
 }
 
 /// The state of one agent.
@@ -250,8 +293,8 @@ impl Agent {
                 (Presence::Offline, Some(until)) if until <= now => self.leave(now),
                 (Presence::Online | Presence::Away | Presence::Offline, _) => Vec::new(),
             }),
-            AgentCommand::AskPlace { queue, conversation, offer, weight } => {
-                Ok(self.ask_place(now, queue, conversation, offer, weight))
+            AgentCommand::AskPlace { queue, conversation, offer, weight, ask } => {
+                Ok(self.ask_place(now, policy, ask, PlaceFor { queue, conversation, offer, weight }))
             }
             AgentCommand::Confirm { conversation, offer } => Ok(match self.places.get(&conversation) {
                 Some(place) if place.offer == offer && place.doubt.is_some() => {
@@ -328,24 +371,33 @@ impl Agent {
         vec![AgentEvent::Left { lost, at: now, kept_until: None }]
     }
 
-    fn ask_place(
-        &self,
-        now: Time,
-        queue: QueueId,
-        conversation: ConversationId,
-        offer: OfferId,
-        weight: u16,
-    ) -> Vec<AgentEvent> {
-        let again = self.places.get(&conversation).is_some_and(|place| place.offer == offer);
-        if again {
-            return Vec::new();
+    fn ask_place(&self, now: Time, policy: &AgentPolicy, ask: Ask, wanted: PlaceFor) -> Vec<AgentEvent> {
+        let PlaceFor { queue, conversation, offer, weight } = wanted;
+        let weight = weight.max(1);
+        match self.places.get(&conversation) {
+            Some(place) if place.offer == offer => return Vec::new(),
+            Some(_) => return vec![AgentEvent::PlaceDenied { queue, conversation, offer, at: now, ask }],
+            None => {}
         }
-        let taken = self.places.contains_key(&conversation);
-        vec![if self.free() >= weight.max(1) && !taken {
-            AgentEvent::PlaceGranted { queue, conversation, offer, at: now, weight: weight.max(1) }
-        } else {
-            AgentEvent::PlaceDenied { queue, conversation, offer, at: now }
-        }]
+        let there = self.presence != Presence::Offline;
+        let granted = match ask {
+            Ask::Queue | Ask::Handover => self.free() >= weight,
+            Ask::Force => there,
+            Ask::TakeOver => true,
+        };
+        if !granted {
+            return vec![AgentEvent::PlaceDenied { queue, conversation, offer, at: now, ask }];
+        }
+        // Who takes something over is there, and must be missed when it goes.
+        let shows = (!there).then(|| AgentEvent::PresenceSet {
+            presence: Presence::Away,
+            capacity: if self.capacity == 0 { policy.capacity } else { self.capacity },
+            at: now,
+            reason: Some("took_over".to_owned()),
+            serves: Some(policy.serves.clone()),
+        });
+        let place = AgentEvent::PlaceGranted { queue, conversation, offer, at: now, weight, ask };
+        shows.into_iter().chain([place]).collect()
     }
 
     fn release(

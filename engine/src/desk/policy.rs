@@ -48,6 +48,18 @@ impl Ring {
     }
 }
 
+/// What happens after the end of a conversation that came through a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WrapPolicy {
+    /// How long the agent may keep the place to say how it ended, milliseconds; 0: not at all.
+    pub wrap_ms: i64,
+    /// The words for it, at most [`CODES_MAX`]; without any the agent uses its own.
+    pub codes: Vec<String>,
+}
+
+/// Words for how a conversation ended.
+pub const CODES_MAX: usize = 64;
+
 /// How one queue works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuePolicy {
@@ -59,11 +71,19 @@ pub struct QueuePolicy {
     pub auto_accept: bool,
     /// How needs relax, by growing wait; at most [`RINGS_MAX`].
     pub rings: Vec<Ring>,
+    /// What happens after the end.
+    pub wrap: WrapPolicy,
 }
 
 impl Default for QueuePolicy {
     fn default() -> Self {
-        Self { offer_ms: OFFER_MS, choice: Choice::default(), auto_accept: false, rings: Vec::new() }
+        Self {
+            offer_ms: OFFER_MS,
+            choice: Choice::default(),
+            auto_accept: false,
+            rings: Vec::new(),
+            wrap: WrapPolicy::default(),
+        }
     }
 }
 

@@ -10,12 +10,32 @@ pub enum Op {
     Whisper,
     BargeIn,
     PauseQueue,
+    Consult,
+    Complete,
+    Withdraw,
+    Conference,
+    TakeOver,
+    ForceAssign,
+    Wrap,
 }
 
 impl Op {
     /// All of them.
-    pub const ALL: &[Self] =
-        &[Self::Transfer, Self::LeaveQueue, Self::Watch, Self::Whisper, Self::BargeIn, Self::PauseQueue];
+    pub const ALL: &[Self] = &[
+        Self::Transfer,
+        Self::LeaveQueue,
+        Self::Watch,
+        Self::Whisper,
+        Self::BargeIn,
+        Self::PauseQueue,
+        Self::Consult,
+        Self::Complete,
+        Self::Withdraw,
+        Self::Conference,
+        Self::TakeOver,
+        Self::ForceAssign,
+        Self::Wrap,
+    ];
 }
 
 /// The part that the asker plays.
@@ -38,13 +58,15 @@ impl Part {
 pub enum Relation {
     /// It is the visitor's own, or the agent holds it.
     Own,
+    /// The agent is asked to take it over, or is in it as a consultant.
+    Asked,
     /// It is somebody else's.
     Other,
 }
 
 impl Relation {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Own, Self::Other];
+    pub const ALL: &[Self] = &[Self::Own, Self::Asked, Self::Other];
 }
 
 /// (operation, part, relations in which it may).
@@ -55,6 +77,20 @@ const RIGHTS: &[(Op, Part, &[Relation])] = &[
     (Op::Whisper, Part::Supervisor, Relation::ALL),
     (Op::BargeIn, Part::Supervisor, Relation::ALL),
     (Op::PauseQueue, Part::Supervisor, Relation::ALL),
+    (Op::Consult, Part::Agent, &[Relation::Own]),
+    (Op::Complete, Part::Agent, &[Relation::Own]),
+    (Op::Withdraw, Part::Agent, &[Relation::Own, Relation::Asked]),
+    (Op::Conference, Part::Agent, &[Relation::Own]),
+    (Op::TakeOver, Part::Supervisor, Relation::ALL),
+    (Op::ForceAssign, Part::Supervisor, Relation::ALL),
+    (Op::Wrap, Part::Agent, &[Relation::Own]),
+    // Those who have taken one over do with it what agents do.
+    (Op::Transfer, Part::Supervisor, &[Relation::Own]),
+    (Op::Consult, Part::Supervisor, &[Relation::Own]),
+    (Op::Complete, Part::Supervisor, &[Relation::Own]),
+    (Op::Withdraw, Part::Supervisor, Relation::ALL),
+    (Op::Conference, Part::Supervisor, &[Relation::Own]),
+    (Op::Wrap, Part::Supervisor, &[Relation::Own]),
 ];
 
 /// True when somebody who plays `part` and stands so to the conversation may do it.

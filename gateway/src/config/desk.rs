@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use conversa_actors::tenant::{AgentSetting, QueueSetting, RuleSetting};
-use conversa_engine::conversation::OFFER_MS;
+use conversa_engine::conversation::{OFFER_MS, TAG_CHARS_MAX};
 use conversa_engine::desk::{
-    AgentPolicy, CAPACITY_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, RINGS_MAX, Ring, Skills,
-    WhenGone,
+    AgentPolicy, CAPACITY_MAX, CODES_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, RINGS_MAX,
+    Ring, Skills, WhenGone, WrapPolicy,
 };
 use conversa_engine::ids::{PersonId, QueueId, SkillId, is_id};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,10 @@ pub struct QueueConfig {
     pub goal_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rings: Vec<Ring>,
+    #[serde(default)]
+    pub wrap_ms: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dispositions: Vec<String>,
 }
 
 /// One agent.
@@ -194,6 +198,14 @@ impl QueueConfig {
         if self.goal_ms.is_some_and(|ms| !(1_000..=604_800_000).contains(&ms)) {
             return wrong("queues.goal_ms", "between 1000 and 604800000");
         }
+        if !(0..=3_600_000).contains(&self.wrap_ms) {
+            return wrong("queues.wrap_ms", "between 0 and 3600000");
+        }
+        let is_word = |word: &String| (1..=TAG_CHARS_MAX).contains(&word.chars().count());
+        if self.dispositions.len() > CODES_MAX || !self.dispositions.iter().all(is_word) {
+            let what = format!("at most {CODES_MAX} words of 1 to {TAG_CHARS_MAX} characters");
+            return wrong("queues.dispositions", what);
+        }
         let growing = self
             .rings
             .windows(2)
@@ -216,6 +228,7 @@ impl QueueConfig {
                 choice: self.choice,
                 auto_accept: self.auto_accept,
                 rings: self.rings.clone(),
+                wrap: WrapPolicy { wrap_ms: self.wrap_ms, codes: self.dispositions.clone() },
             },
             goal_ms: self.goal_ms,
             sticky: self.sticky,
@@ -234,6 +247,8 @@ impl QueueConfig {
             auto_accept: false,
             goal_ms: None,
             rings: Vec::new(),
+            wrap_ms: 0,
+            dispositions: Vec::new(),
         }
     }
 }

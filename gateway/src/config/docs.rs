@@ -79,6 +79,14 @@ const DOCS: &[(&str, &str)] = &[
         "tenants.queues.rings.relax",
         "So many levels less are needed than at first; at nothing the skill is not needed.",
     ),
+    (
+        "tenants.queues.wrap_ms",
+        "After the end of a conversation its agent may keep the place so long, to say how it ended; 0: not at all.",
+    ),
+    (
+        "tenants.queues.dispositions",
+        "The words for how it ended, one of which is required. Without any the agent uses its own.",
+    ),
     ("tenants.agents", "Its agents."),
     ("tenants.agents.id", "Begins with ag_."),
     ("tenants.agents.name", "As visitors read it."),
@@ -222,6 +230,7 @@ mod tests {
         let (queue, agent) = (&mut tenant.queues[0], &mut tenant.agents[0]);
         (queue.offer_ms, queue.goal_ms) = (Some(20_000), Some(60_000));
         queue.rings = vec![Ring { after_ms: 30_000, relax: 2 }];
+        queue.dispositions = vec!["solved".into()];
         agent.skills = [("returns".to_owned(), 7)].into();
         tenant.desk.weights = [("mail".to_owned(), 1)].into();
         let (channel, lang, queue) = (Some("web".into()), Some("en".into()), Some("support".into()));

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::pace::{Bucket, Refusals};
 use super::{Goodbye, PING, PONG, Talk, WINDOW, Wishes, goodbye, taken};
 use crate::auth::{Principal, Role};
+use crate::rest::without_desk;
 use crate::server::Edge;
 use crate::socket::Transport;
 use crate::stream::{Hold, Stream, retain};
@@ -212,8 +213,8 @@ async fn open_conversations(
     let tenant = &principal.tenant;
     let (kind, field) = match principal.role {
         Role::Visitor => (Session::KIND, "live"),
-        Role::Agent => (Agent::KIND, "conversations"),
-        Role::Supervisor => return Ok(Vec::new()),
+        // A supervisor may have taken conversations over.
+        Role::Agent | Role::Supervisor => (Agent::KIND, "conversations"),
     };
     let own = edge.host.view_json(&Address::new(tenant.clone(), kind, principal.id.shared())).await?;
     let mut keys: Vec<String> = match &own[field] {
@@ -236,6 +237,9 @@ async fn open_conversations(
         };
         if mine && let Some(map) = view.as_object_mut() {
             map.insert("cv".into(), address.key.to_string().into());
+            if principal.role == Role::Visitor {
+                without_desk(map);
+            }
             open.push((address, view));
         }
     }

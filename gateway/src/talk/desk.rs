@@ -1,11 +1,11 @@
-//! Methods of the desk beside offers: transfers, and a visitor who does not wait any more.
+//! Methods of the desk beside offers: transfers, consultation, and a visitor who does not wait any more.
 
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
 use conversa_engine::conversation::{Asker, Command, DeskCommand, Person, Target};
 use conversa_engine::desk::Part;
-use conversa_engine::ids::QueueId;
+use conversa_engine::ids::{PersonId, QueueId};
 use conversa_engine::refusal::{Code, Refusal};
 use serde::Deserialize;
 
@@ -22,12 +22,39 @@ struct Transfer {
     slots: BTreeMap<String, String>,
 }
 
-/// `{"queue": "billing"}` or `{"bot": true}`.
+/// `{"queue": "billing"}`, `{"agent": "ag_2"}` or `{"bot": true}`.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum To {
     Queue(String),
+    Agent(String),
     Bot(bool),
+}
+
+#[derive(Deserialize)]
+struct Second {
+    agent: String,
+    #[serde(default)]
+    summary: String,
+    #[serde(default)]
+    slots: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Wrap {
+    disposition: String,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Switch {
+    #[serde(default = "yes")]
+    on: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Talk {
@@ -51,12 +78,53 @@ impl Talk {
         let Transfer { to, summary, slots } = self.params(bytes)?;
         let to = match to {
             To::Queue(queue) => Target::Queue(self.known_queue(&queue)?),
+            To::Agent(agent) => Target::Agent(self.known_agent(&agent)?),
             To::Bot(true) => Target::Bot,
             To::Bot(false) => {
-                return Err(Refusal::new(Code::BadRequest, "to is {\"queue\": id} or {\"bot\": true}"));
+                let detail = "to is {\"agent\": id}, {\"queue\": id} or {\"bot\": true}";
+                return Err(Refusal::new(Code::BadRequest, detail));
             }
         };
         self.ask_desk(head, id, DeskCommand::Transfer { to, summary, slots })
+    }
+
+    /// Asks a second agent in.
+    pub(super) fn consult(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Second { agent, summary, slots } = self.params(bytes)?;
+        let to = self.known_agent(&agent)?;
+        self.ask_desk(head, id, DeskCommand::Consult { to, summary, slots })
+    }
+
+    /// Lets the consultant write to the visitor, or no longer.
+    pub(super) fn conference(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Switch { on } = self.params(bytes)?;
+        self.ask_desk(head, id, DeskCommand::Conference(on))
+    }
+
+    /// Says how a conversation ended.
+    pub(super) fn wrap(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Wrap { disposition, tags } = self.params(bytes)?;
+        self.ask_desk(head, id, DeskCommand::Wrap { disposition, tags })
+    }
+
+    /// Gives a conversation to an agent who is not asked.
+    pub(super) fn force_assign(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Second { agent, summary, .. } = self.params(bytes)?;
+        let to = self.known_agent(&agent)?;
+        self.ask_desk(head, id, DeskCommand::ForceAssign { to, summary })
+    }
+
+    /// An agent of the company, by its name there.
+    fn known_agent(&self, agent: &str) -> Result<Person, Refusal> {
+        let id = PersonId::new(agent);
+        let company = self.edge.company(&self.principal.tenant)?;
+        match company.agent(&id) {
+            Some(setting) => Ok(Person { id, name: setting.name.clone() }),
+            None => Err(Refusal::new(
+                Code::NotFound,
+                format!("there is no agent {agent:?}: name one of the company's settings"),
+            )),
+        }
     }
 
     /// A queue of the company: in one that is not, a conversation would wait for ever.

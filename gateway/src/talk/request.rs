@@ -78,8 +78,9 @@ struct SetPresence {
 
 const METHODS: &str = "message.send, message.edit, message.recall, message.react, receipt.read, conversation.close, \
      history.page, auth.refresh (visitors and agents); conversation.open, human.request, queue.leave (visitors); \
-     presence.set, offer.accept, offer.decline, conversation.transfer (agents); \
-     monitor.start, whisper.send, barge.in, message.send, queue.pause, history.page (supervisors)";
+     presence.set, offer.accept, offer.decline, conversation.transfer, transfer.withdraw, conversation.wrap, consult.start, \
+     consult.complete, consult.drop, consult.conference (agents); monitor.start, whisper.send, barge.in, takeover, \
+     force.assign, message.send, queue.pause, history.page, and what agents do with one that they took over (supervisors)";
 
 impl Talk {
     /// Takes a request; what it asks for is answered through the socket's queue.
@@ -123,7 +124,7 @@ impl Talk {
                 let by = self.author();
                 self.command(head, id, Command::AskHuman { by, reason: QueueReason::Asked })
             }
-            ("conversation.close", Role::Visitor | Role::Agent) => self.close(head, bytes, id),
+            ("conversation.close", _) => self.close(head, bytes, id),
             ("offer.accept", Role::Agent) => {
                 let TheOffer { offer } = self.params(bytes)?;
                 let agent = self.principal.id.clone();
@@ -142,7 +143,18 @@ impl Talk {
             ("history.page", _) => self.history(head, bytes, id),
             ("auth.refresh", _) => self.refresh(bytes, id),
             ("queue.leave", Role::Visitor) => self.ask_desk(head, id, DeskCommand::LeaveQueue),
-            ("conversation.transfer", Role::Agent) => self.transfer(head, bytes, id),
+            ("conversation.transfer", Role::Agent | Role::Supervisor) => self.transfer(head, bytes, id),
+            ("consult.start", Role::Agent | Role::Supervisor) => self.consult(head, bytes, id),
+            ("consult.complete", Role::Agent | Role::Supervisor) => {
+                self.ask_desk(head, id, DeskCommand::Complete)
+            }
+            ("consult.drop" | "transfer.withdraw", Role::Agent | Role::Supervisor) => {
+                self.ask_desk(head, id, DeskCommand::Withdraw)
+            }
+            ("consult.conference", Role::Agent | Role::Supervisor) => self.conference(head, bytes, id),
+            ("conversation.wrap", Role::Agent | Role::Supervisor) => self.wrap(head, bytes, id),
+            ("takeover", Role::Supervisor) => self.ask_desk(head, id, DeskCommand::TakeOver),
+            ("force.assign", Role::Supervisor) => self.force_assign(head, bytes, id),
             ("monitor.start", Role::Supervisor) => self.monitor(head, bytes, id),
             ("whisper.send", Role::Supervisor) => self.whisper(head, bytes, id),
             ("barge.in", Role::Supervisor) => self.barge_in(head, bytes, id),
@@ -150,13 +162,20 @@ impl Talk {
             (
                 method @ ("queue.leave"
                 | "conversation.transfer"
+                | "transfer.withdraw"
+                | "conversation.wrap"
+                | "consult.start"
+                | "consult.complete"
+                | "consult.drop"
+                | "consult.conference"
+                | "takeover"
+                | "force.assign"
                 | "monitor.start"
                 | "whisper.send"
                 | "barge.in"
                 | "queue.pause"
                 | "conversation.open"
                 | "human.request"
-                | "conversation.close"
                 | "offer.accept"
                 | "offer.decline"
                 | "presence.set"

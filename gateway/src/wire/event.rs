@@ -1,7 +1,9 @@
 //! A conversation's events as clients see them.
 
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{AuthorKind, Closer, DeskEvent, Event, Said, Visibility};
+use conversa_engine::conversation::{
+    AuthorKind, Closer, DeskEvent, Event, HandoverEvent, HandoverKind, Said, Visibility, WrapEvent,
+};
 use conversa_engine::ids::{ConversationId, PersonId};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -143,5 +145,42 @@ fn desk(event: &DeskEvent) -> (&'static str, Value) {
         }
         DeskEvent::Watched { by, on, .. } => ("conversation.watched", json!({ "by": by, "on": on })),
         DeskEvent::BargedIn { by, on, .. } => ("conversation.joined", json!({ "by": by, "on": on })),
+        DeskEvent::Handover(event) => handover(event),
+        DeskEvent::Wrap(WrapEvent::Begun { wrap, .. }) => (
+            "conversation.wrapping",
+            json!({ "agent": wrap.agent, "until_ts": wrap.until, "codes": wrap.codes }),
+        ),
+        DeskEvent::Wrap(WrapEvent::Ended { agent, why, disposition, tags, .. }) => (
+            "conversation.wrapped",
+            json!({ "agent": agent, "reason": why, "disposition": disposition, "tags": tags }),
+        ),
+    }
+}
+
+/// Beside the last one, which changes who has the conversation, nothing but how far it has come.
+fn handover(event: &HandoverEvent) -> (&'static str, Value) {
+    let k = "conversation.handover";
+    match event {
+        HandoverEvent::Asked { ask, .. } => (
+            k,
+            json!({
+                "state": "asked", "kind": ask.kind, "by": ask.by, "to": ask.to, "offer": ask.offer,
+                "summary": ask.summary, "slots": ask.slots, "expires_ts": ask.expires,
+            }),
+        ),
+        HandoverEvent::Offered { kind, offer, to, expires, .. } => {
+            (k, json!({ "state": "offered", "kind": kind, "to": to, "offer": offer, "expires_ts": expires }))
+        }
+        HandoverEvent::Joined { offer, to, .. } => {
+            (k, json!({ "state": "joined", "kind": HandoverKind::Consult, "to": to, "offer": offer }))
+        }
+        HandoverEvent::Ended { kind, offer, to, why, .. } => {
+            (k, json!({ "state": "ended", "kind": kind, "to": to, "offer": offer, "reason": why }))
+        }
+        HandoverEvent::Spoken { to, on, .. } => ("conversation.joined", json!({ "by": to, "on": on })),
+        HandoverEvent::Taken { kind, by, to, summary, slots, .. } => (
+            "conversation.transferred",
+            json!({ "by": by, "kind": kind, "to": { "agent": to }, "summary": summary, "slots": slots }),
+        ),
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conversa_engine::desk::{AgentEvent, Presence, QueueEvent};
+use conversa_engine::desk::{AgentEvent, Ask, Presence, QueueEvent};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
 
 use super::Findings;
+use super::handover::{self, Hand};
 use super::phases::Stand;
 use crate::history::{History, Log};
 
@@ -33,7 +34,8 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     assignments(history, &granted, findings);
     let stands: BTreeMap<ConversationId, Stand> =
         history.conversations.iter().map(|(id, log)| (*id, Stand::of(log))).collect();
-    places(&agents, &stands, findings);
+    let hands = handover::hands(history, findings);
+    places(&agents, &stands, &hands, findings);
     for (agent, folded) in &agents {
         let there = folded.presence == Presence::Offline || !history.vanished.contains(*agent);
         findings.expect(there, "desk", || format!("{agent} has been gone for long and is not offline"));
@@ -63,20 +65,26 @@ fn fold(
                     kept_until.is_some() && !lost.iter().any(|(conversation, _)| conversation == id)
                 });
             }
-            AgentEvent::PlaceGranted { conversation, offer, weight, .. } => {
+            AgentEvent::PlaceGranted { conversation, offer, weight, ask, .. } => {
                 let known = folded.places.insert(*conversation, offer.clone());
                 findings.expect(known.is_none(), "I6", || {
                     format!("{agent} {}: two places for {conversation}", entry.seq)
                 });
-                let online = folded.presence == Presence::Online;
-                findings.expect(online, "I6", || {
+                // What is forced goes to whoever is there, and over capacity.
+                let forced = matches!(ask, Ask::Force | Ask::TakeOver);
+                let there = match folded.presence {
+                    Presence::Online => true,
+                    Presence::Away => forced,
+                    Presence::Offline => false,
+                };
+                findings.expect(there, "I6", || {
                     format!("{agent} {}: a place was granted while {:?}", entry.seq, folded.presence)
                 });
                 findings.expect(*weight == history.weight, "I6", || {
                     format!("{agent} {}: {conversation} takes {weight} points", entry.seq)
                 });
                 let taken = folded.taken(history);
-                findings.expect(taken <= usize::from(capacity), "I6", || {
+                findings.expect(forced || taken <= usize::from(capacity), "I6", || {
                     format!("{agent} {}: {taken} points of {capacity} taken", entry.seq)
                 });
                 if let Some((other, _)) = granted.insert(offer.clone(), (agent.clone(), entry.at)) {
@@ -116,11 +124,16 @@ fn assignments(history: &History, granted: &Granted, findings: &mut Findings) {
 fn places(
     agents: &BTreeMap<&PersonId, Folded>,
     stands: &BTreeMap<ConversationId, Stand>,
+    hands: &BTreeMap<ConversationId, Hand>,
     findings: &mut Findings,
 ) {
     let mut owners: BTreeMap<ConversationId, &PersonId> = BTreeMap::new();
     for (agent, folded) in agents {
         for (conversation, offer) in &folded.places {
+            // A consultant has a place of its own.
+            if hands.get(conversation).is_some_and(|hand| hand.needs(agent, offer)) {
+                continue;
+            }
             if let Some(other) = owners.insert(*conversation, agent) {
                 findings.add("I6", format!("{conversation} takes a place of {other} and of {agent}"));
             }

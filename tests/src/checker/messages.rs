@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{DeskEvent, Event, Said};
+use conversa_engine::conversation::{DeskEvent, Event, HandoverEvent, Said, WrapEvent};
 use conversa_engine::ids::{ConversationId, PersonId};
 
 use super::{Findings, at, forwarded, said};
-use crate::history::{History, Message, Outcome, What};
+use crate::history::{Asked, History, Message, Outcome, What};
 
 /// Where a text is stored: as a message, and as one that was passed on after a close.
 #[derive(Default)]
@@ -131,10 +131,25 @@ fn accepted(history: &History, findings: &mut Findings) {
             (What::Human, Some(Event::Queued { .. })) | (What::Close, Some(Event::Closed { .. })) => true,
             (What::Accept, Some(Event::Assigned { agent, .. })) => agent.id == asked.person,
             (What::Decline, Some(Event::OfferEnded { agent, .. })) => *agent == asked.person,
+            (_, Some(Event::Desk(DeskEvent::Handover(event)))) => handover(asked, event),
+            (What::Complete, Some(Event::Assigned { .. })) => true,
+            (What::Wrap, Some(Event::Desk(DeskEvent::Wrap(WrapEvent::Ended { agent, disposition, .. })))) => {
+                *agent == asked.person && disposition.is_some()
+            }
             (What::Transfer, Some(Event::Queued { .. } | Event::Desk(DeskEvent::BotTook { .. })))
             | (What::LeaveQueue, Some(Event::Closed { .. } | Event::Desk(DeskEvent::BotTook { .. }))) => true,
             (
-                What::Human | What::Close | What::Accept | What::Decline | What::Transfer | What::LeaveQueue,
+                What::Human
+                | What::Close
+                | What::Accept
+                | What::Decline
+                | What::Transfer
+                | What::LeaveQueue
+                | What::HandOver
+                | What::Complete
+                | What::Withdraw
+                | What::Conference
+                | What::Wrap,
                 _,
             ) => false,
         };
@@ -145,6 +160,18 @@ fn accepted(history: &History, findings: &mut Findings) {
             )
         };
         findings.expect(stands, "I2", words);
+    }
+}
+
+/// A consultant joins by accepting; whoever is asked declines by ending it.
+fn handover(asked: &Asked, event: &HandoverEvent) -> bool {
+    match (asked.what, event) {
+        (What::HandOver, HandoverEvent::Asked { .. })
+        | (What::Withdraw, HandoverEvent::Ended { .. })
+        | (What::Conference, HandoverEvent::Spoken { .. }) => true,
+        (What::Accept, HandoverEvent::Joined { to, .. })
+        | (What::Decline, HandoverEvent::Ended { to, .. }) => to.id == asked.person,
+        (_, _) => false,
     }
 }
 

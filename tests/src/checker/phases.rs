@@ -8,6 +8,8 @@ use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
 
 use super::Findings;
+use super::handover::Hand;
+use super::wrap::Wrap;
 use crate::history::{History, Log};
 
 /// Where a conversation stands, worked out anew and not by the engine.
@@ -111,6 +113,8 @@ impl Stand {
                 Self::Unopened | Self::Bot | Self::Closed => false,
             },
             DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. } => *self != Self::Unopened,
+            // Judged beside this.
+            DeskEvent::Handover(_) | DeskEvent::Wrap(_) => false,
         }
     }
 
@@ -156,11 +160,16 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
 }
 
 fn transitions(id: ConversationId, log: &Log<Event>, findings: &mut Findings) {
-    let mut stand = Stand::default();
+    let (mut stand, mut hand, mut wrap) = (Stand::default(), Hand::default(), Wrap::default());
     for entry in log {
-        let words = || format!("{id}: event {} ({:?}) cannot follow {stand:?}", entry.seq, entry.event);
-        findings.expect(stand.allows(&entry.event), "I6", words);
+        let words =
+            || format!("{id}: event {} ({:?}) cannot follow {stand:?} with {hand:?}", entry.seq, entry.event);
+        let beside = hand.allows(&stand, &entry.event).or_else(|| wrap.allows(&stand, &entry.event));
+        let allowed = beside.unwrap_or_else(|| stand.allows(&entry.event));
+        findings.expect(allowed, "I6", words);
         stand = stand.after(&entry.event);
+        hand = hand.after(&entry.event);
+        wrap = wrap.after(&entry.event);
     }
 }
 

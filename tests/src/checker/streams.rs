@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use conversa_engine::conversation::Event;
 use conversa_engine::ids::ConversationId;
 
+use super::handover::Hand;
 use super::phases::Stand;
 use super::{Findings, at};
 use crate::history::{History, Log, Shown, Stream};
@@ -87,14 +88,17 @@ fn concerns_visitor(stream: &Stream, log: &Log<Event>) -> Concerns {
     public.map(|entry| (entry.seq, entry.at)).collect()
 }
 
-/// An agent sees what happens while holding or being offered a conversation, up to and with the event that ends that.
+/// An agent sees what happens while holding a conversation, being offered it or in it as a second, up to and with the event that ends that.
 fn concerns_agent(stream: &Stream, log: &Log<Event>) -> Concerns {
-    let mut stand = Stand::default();
+    let (mut stand, mut hand) = (Stand::default(), Hand::default());
     let mut concerns = Vec::new();
     for entry in log {
-        let before = stand.agent() == Some(&stream.person);
-        stand = stand.after(&entry.event);
-        if before || stand.agent() == Some(&stream.person) {
+        let concerned = |stand: &Stand, hand: &Hand| {
+            stand.agent() == Some(&stream.person) || hand.second() == Some(&stream.person)
+        };
+        let before = concerned(&stand, &hand);
+        (stand, hand) = (stand.after(&entry.event), hand.after(&entry.event));
+        if before || concerned(&stand, &hand) {
             concerns.push((entry.seq, entry.at));
         }
     }

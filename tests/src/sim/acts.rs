@@ -87,6 +87,7 @@ impl World {
             return self.set_presence(client, wants);
         }
         self.answer_offers(client);
+        self.wrap_up(client);
         if self.calm || self.clients[client].actions_left == 0 {
             return;
         }
@@ -104,7 +105,8 @@ impl World {
                 let close = Command::Close { by: Closer::Agent, person, reason: "solved".into() };
                 self.command(client, conversation, What::Close, close);
             }
-            (84..90, Some(conversation)) => self.transfer(client, conversation),
+            (84..87, Some(conversation)) => self.transfer(client, conversation),
+            (87..97, _) => self.hand_over(client, one_of_them),
             (67..72, _) => self.clients[client].wants = Presence::Away,
             (72..74, _) => self.clients[client].wants = Presence::Offline,
             (74..82, _) => self.clients[client].wants = Presence::Online,
@@ -113,7 +115,7 @@ impl World {
         }
     }
 
-    fn asker(&self, client: usize, part: Part) -> Asker {
+    pub(super) fn asker(&self, client: usize, part: Part) -> Asker {
         let id = self.clients[client].person.clone();
         Asker { person: Person { name: id.to_string(), id }, part }
     }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use conversa_actors::cell::machine::Answer;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, DeskEvent, Event, Person, Say};
+use conversa_engine::conversation::{
+    Author, AuthorKind, ClientKey, Command, DeskEvent, Event, Person, Say, WrapEvent,
+};
 use conversa_engine::desk::Presence;
 use conversa_engine::ids::{ConversationId, OfferId, PersonId};
 use conversa_engine::refusal::{Code, Refusal};
@@ -45,6 +47,8 @@ pub(super) struct Client {
     /// Conversations that an agent holds, and those offered.
     pub(super) held: BTreeSet<ConversationId>,
     pub(super) offers: Vec<Offered>,
+    /// Those that the agent may wrap up.
+    pub(super) wraps: Vec<ConversationId>,
     pub(super) presence: Option<Presence>,
     pub(super) wants: Presence,
     pub(super) actions_left: u32,
@@ -98,6 +102,7 @@ impl Client {
             closed: BTreeSet::new(),
             held: BTreeSet::new(),
             offers: Vec::new(),
+            wraps: Vec::new(),
             presence: None,
             wants: Presence::Online,
             actions_left: actions,
@@ -338,12 +343,18 @@ impl World {
         } else {
             one.held.remove(&conversation);
         }
+        let handover = &view["handover"];
+        let asked =
+            handover["state"] == "offered" && handover["to"]["id"].as_str() == Some(one.person.as_str());
+        if let (true, Some(offer)) = (asked, handover["offer"].as_str()) {
+            self.client_offered(client, conversation, &OfferId::new(offer));
+        }
         if let ("offered", true, Some(offer)) = (phase, mine, view["offer"]["offer"].as_str()) {
             self.client_offered(client, conversation, &OfferId::new(offer));
         }
     }
 
-    fn client_offered(&mut self, client: usize, conversation: ConversationId, offer: &OfferId) {
+    pub(super) fn client_offered(&mut self, client: usize, conversation: ConversationId, offer: &OfferId) {
         let ms = if self.calm { 50 } else { self.chance.between(50, 6_000) };
         let offered = Offered { conversation, offer: offer.clone(), at: self.now.after_ms(ms) };
         let offers = &mut self.clients[client].offers;
@@ -379,6 +390,10 @@ impl World {
             Event::Assigned { agent, .. } if agent.id == me => {
                 one.held.insert(conversation);
             }
+            Event::Desk(DeskEvent::Wrap(WrapEvent::Begun { wrap, .. })) if wrap.agent == me => {
+                one.wraps.push(conversation);
+            }
+            Event::Desk(DeskEvent::Handover(event)) => self.client_sees_handover(client, conversation, event),
             Event::Queued { .. }
             | Event::Assigned { .. }
             | Event::OfferEnded { .. }

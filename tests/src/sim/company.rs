@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use conversa_actors::tenant::{AgentSetting, BotSetting, QueueSetting, RuleSetting, Tenant};
 use conversa_engine::bot::{Entry, Index, Knowledge, Thresholds};
-use conversa_engine::desk::{AgentPolicy, Choice, LEVEL_MAX, QueuePolicy, Ring, WhenGone};
+use conversa_engine::desk::{AgentPolicy, Choice, LEVEL_MAX, QueuePolicy, Ring, WhenGone, WrapPolicy};
 use conversa_engine::ids::{BotId, PersonId, QueueId, SkillId, TenantId};
 use conversa_engine::quality::ScoreCard;
 use conversa_engine::text::Language;
@@ -106,6 +106,7 @@ impl Company {
                 choice: self.choice,
                 auto_accept: false,
                 rings: vec![Ring { after_ms: 3_000, relax: LEVEL_MAX }],
+                wrap: WrapPolicy { wrap_ms: if self.bot { 4_000 } else { 0 }, codes: vec!["solved".into()] },
             },
             goal_ms: Some(20_000),
             sticky: self.skilled,

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::{Asker, DeskCommand, Target};
 use crate::content::Content;
 use crate::conversation::{
-    Author, AuthorKind, Command, Conversation, Event, Offer, Opening, Person, Phase, QueueReason, Say,
+    Author, AuthorKind, Closer, Command, Conversation, Event, HandoverCommand, Offer, Opening, Person, Phase,
+    QueueReason, Say,
 };
-use crate::desk::{Op, Part, Relation, may};
+use crate::desk::{Op, Part, Relation, WrapPolicy, may};
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
 use crate::refusal::{Code, Refusal};
 use crate::time::Time;
@@ -39,11 +40,41 @@ fn waiting() -> Conversation {
 }
 
 fn held() -> Conversation {
+    held_by("ag_1")
+}
+
+fn held_by(agent: &str) -> Conversation {
     let mut conversation = waiting();
     let id = OfferId::new("of_1");
-    let offer = Offer { id: id.clone(), agent: person("ag_1"), expires: Time::from_ms(9), auto: false };
+    let offer = Offer { id: id.clone(), agent: person(agent), expires: Time::from_ms(9), auto: false };
     run(&mut conversation, Command::Offer { queue: QueueId::new("q"), offer }).expect("offered");
-    run(&mut conversation, Command::Accept { agent: PersonId::new("ag_1"), offer: id }).expect("taken");
+    run(&mut conversation, Command::Accept { agent: PersonId::new(agent), offer: id }).expect("taken");
+    conversation
+}
+
+/// It has ended, and the agent wraps it up.
+fn ended(agent: &str) -> Conversation {
+    let mut conversation = held_by(agent);
+    let close = Command::Close { by: Closer::System, person: None, reason: String::new() };
+    let mut events = conversation.decide(Time::from_ms(5), close).expect("it is open");
+    let policy = WrapPolicy { wrap_ms: 1_000, codes: Vec::new() };
+    conversation.begin_wrap(Time::from_ms(5), &policy, &mut events);
+    events.iter().for_each(|event| conversation.apply(event));
+    conversation
+}
+
+/// Agent `ag_3` is in it as a consultant.
+fn consulted(mut conversation: Conversation) -> Conversation {
+    let Phase::Assigned { agent, .. } = conversation.phase() else { panic!("it is held") };
+    let by = Asker { person: agent.clone(), part: Part::Agent };
+    let to = person("ag_3");
+    let command = DeskCommand::Consult { to, summary: "s".into(), slots: BTreeMap::new() };
+    let by = if agent.id.as_str() == "su_1" { Asker { part: Part::Supervisor, ..by } } else { by };
+    run(&mut conversation, Command::Desk { by, command }).expect("it is held");
+    let (agent, offer) = (PersonId::new("ag_3"), conversation.handover().expect("asked").ask.offer.clone());
+    let granted = HandoverCommand::Granted { agent: agent.clone(), offer: offer.clone() };
+    run(&mut conversation, Command::Handover(granted)).expect("it goes on");
+    run(&mut conversation, Command::Accept { agent, offer }).expect("it stands");
     conversation
 }
 
@@ -59,6 +90,15 @@ fn command_of(op: Op) -> Option<DeskCommand> {
         Op::Watch => DeskCommand::Watch(true),
         Op::Whisper => DeskCommand::Whisper(Content::text("psst")),
         Op::BargeIn => DeskCommand::BargeIn(true),
+        Op::Consult => {
+            DeskCommand::Consult { to: person("ag_4"), summary: "s".into(), slots: BTreeMap::new() }
+        }
+        Op::Wrap => DeskCommand::Wrap { disposition: "solved".into(), tags: Vec::new() },
+        Op::Complete => DeskCommand::Complete,
+        Op::Withdraw => DeskCommand::Withdraw,
+        Op::Conference => DeskCommand::Conference(true),
+        Op::TakeOver => DeskCommand::TakeOver,
+        Op::ForceAssign => DeskCommand::ForceAssign { to: person("ag_4"), summary: "s".into() },
         // Asked of the queue, which belongs to nobody: the edge asks by role alone.
         Op::PauseQueue => return None,
     })
@@ -75,12 +115,25 @@ fn each_cell_of_the_table_is_what_a_conversation_does() {
                     allowed.push(format!("{op:?} {part:?} {relation:?}"));
                 }
                 let Some(command) = command_of(*op) else { continue };
-                let mut conversation = if *op == Op::LeaveQueue { waiting() } else { held() };
-                // A supervisor is never the one who holds it: both relations are the same person.
+                let supervisors = (*part, *relation) == (Part::Supervisor, Relation::Own);
+                let mut conversation = match op {
+                    Op::LeaveQueue => waiting(),
+                    Op::Wrap => ended(if supervisors { "su_1" } else { "ag_1" }),
+                    Op::Complete | Op::Withdraw | Op::Conference if supervisors => consulted(held_by("su_1")),
+                    Op::Complete | Op::Withdraw | Op::Conference => consulted(held()),
+                    // It has what it would take.
+                    Op::TakeOver => held(),
+                    _ if supervisors => held_by("su_1"),
+                    // A second consultation is refused to everybody.
+                    Op::Consult if *relation == Relation::Own => held(),
+                    _ => consulted(held()),
+                };
+                // Neither a visitor nor a supervisor is ever asked to take one over.
                 let id = match (part, relation) {
                     (Part::Visitor, Relation::Own) => "vi_1",
-                    (Part::Visitor, Relation::Other) => "vi_2",
+                    (Part::Visitor, Relation::Asked | Relation::Other) => "vi_2",
                     (Part::Agent, Relation::Own) => "ag_1",
+                    (Part::Agent, Relation::Asked) => "ag_3",
                     (Part::Agent, Relation::Other) => "ag_2",
                     (Part::Supervisor, _) => "su_1",
                 };
@@ -98,15 +151,39 @@ fn each_cell_of_the_table_is_what_a_conversation_does() {
         allowed,
         [
             "Transfer Agent Own",
+            "Transfer Supervisor Own",
             "LeaveQueue Visitor Own",
             "Watch Supervisor Own",
+            "Watch Supervisor Asked",
             "Watch Supervisor Other",
             "Whisper Supervisor Own",
+            "Whisper Supervisor Asked",
             "Whisper Supervisor Other",
             "BargeIn Supervisor Own",
+            "BargeIn Supervisor Asked",
             "BargeIn Supervisor Other",
             "PauseQueue Supervisor Own",
+            "PauseQueue Supervisor Asked",
             "PauseQueue Supervisor Other",
+            "Consult Agent Own",
+            "Consult Supervisor Own",
+            "Complete Agent Own",
+            "Complete Supervisor Own",
+            "Withdraw Agent Own",
+            "Withdraw Agent Asked",
+            "Withdraw Supervisor Own",
+            "Withdraw Supervisor Asked",
+            "Withdraw Supervisor Other",
+            "Conference Agent Own",
+            "Conference Supervisor Own",
+            "TakeOver Supervisor Own",
+            "TakeOver Supervisor Asked",
+            "TakeOver Supervisor Other",
+            "ForceAssign Supervisor Own",
+            "ForceAssign Supervisor Asked",
+            "ForceAssign Supervisor Other",
+            "Wrap Agent Own",
+            "Wrap Supervisor Own",
         ]
     );
 }

@@ -28,7 +28,7 @@ impl Agent {
                 }
                 self.kept_until = *kept_until;
             }
-            AgentEvent::PlaceGranted { queue, conversation, offer, at, weight } => {
+            AgentEvent::PlaceGranted { queue, conversation, offer, at, weight, .. } => {
                 let doubt = Some(at.after_ms(DOUBT_MS));
                 let place = Place { offer: offer.clone(), queue: queue.clone(), doubt, weight: *weight };
                 self.places.insert(*conversation, place);

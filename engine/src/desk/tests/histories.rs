@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::chance::Chance;
 use super::world::{World, queue_id};
 use crate::conversation::{
-    Asker, Author, AuthorKind, Closer, Command, DeskCommand, Opening, Person, Phase, QueueReason, Target,
+    Asker, Author, AuthorKind, Closer, Command, DeskCommand, Handover, Opening, Person, Phase, QueueReason,
+    Stage, Target,
 };
 use crate::desk::{AgentCommand, AgentPolicy, Choice, Part, Presence, QueueCommand, Ring, Skills, WhenGone};
 use crate::ids::{ConversationId, OfferId, PersonId, SkillId};
@@ -35,6 +36,7 @@ fn new_world(chance: &mut Chance, people: &[PersonId], conversations: &[Conversa
         [Choice::LongestIdle, Choice::LeastLoaded, Choice::RoundRobin][chance.below(3)];
     world.queue_policy.auto_accept = chance.below(8) == 0;
     world.queue_policy.rings = vec![Ring { after_ms: 4_000, relax: 3 }, Ring { after_ms: 9_000, relax: 5 }];
+    world.queue_policy.wrap.wrap_ms = [0, 3_000][chance.below(2)];
     let when_gone = [WhenGone::Requeue, WhenGone::Keep][chance.below(2)];
     for person in people {
         let policy = AgentPolicy {
@@ -104,7 +106,7 @@ fn step(
     world.now += i64::try_from(chance.below(900)).expect("it is small");
     let person = &people[chance.below(people.len())];
     let id = conversations[chance.below(conversations.len())];
-    match chance.below(16) {
+    match chance.below(20) {
         0 | 1 => {
             let by = Author { kind: AuthorKind::Bot, id: PersonId::new("bot"), name: String::new() };
             drop(world.conversation_does(id, Command::AskHuman { by, reason: QueueReason::Asked }));
@@ -146,10 +148,29 @@ fn step(
             let by = Asker { person: agent.clone(), part: Part::Agent };
             world.conversation_does(id, Command::Desk { by, command: transfer }).expect("it is held");
         }
+        12 if chance.below(2) == 0 => {
+            let Some(agent) = world.conversations[&id].wrap().map(|wrap| wrap.agent.clone()) else { return };
+            let by = Asker { person: Person { name: agent.to_string(), id: agent }, part: Part::Agent };
+            let command = DeskCommand::Wrap { disposition: "solved".into(), tags: Vec::new() };
+            world.conversation_does(id, Command::Desk { by, command }).expect("it is open");
+        }
         12 => {
             let visitor = world.conversations[&id].opening().expect("it is open").visitor.clone();
             let by = Asker { person: visitor, part: Part::Visitor };
             drop(world.conversation_does(id, Command::Desk { by, command: DeskCommand::LeaveQueue }));
+        }
+        13 | 14 => hand_over(world, chance, id, person),
+        15 | 16 => {
+            // The one who is asked takes a handover, or does not.
+            let pending = |id: &&ConversationId| world.conversations[*id].second().is_some();
+            let Some(id) = conversations.iter().find(pending).copied() else { return };
+            let Some(handover) = world.conversations[&id].handover() else { return };
+            let (agent, offer) = (handover.ask.to.id.clone(), handover.ask.offer.clone());
+            if chance.below(6) == 0 {
+                drop(world.conversation_does(id, Command::Decline { agent, offer }));
+            } else {
+                let _ = world.accept(id, &agent, &offer);
+            }
         }
         _ => {
             for _ in 0..3 {
@@ -158,6 +179,44 @@ fn step(
         }
     }
     old.extend(world.offer_of(id).map(|offer| (id, offer.id)));
+}
+
+/// The holder gives it to another, asks another in, or ends that; or a supervisor does as it likes.
+fn hand_over(world: &mut World, chance: &mut Chance, id: ConversationId, person: &PersonId) {
+    let (to, summary) = (Person { id: person.clone(), name: person.to_string() }, String::new());
+    let slots = BTreeMap::new();
+    let held = |id: &ConversationId| matches!(world.conversations[id].phase(), Phase::Assigned { .. });
+    let all: Vec<ConversationId> = world.conversations.keys().copied().filter(held).collect();
+    let id = chance.pick(&all).copied().unwrap_or(id);
+    let holder = match world.conversations[&id].phase() {
+        Phase::Assigned { agent, .. } => Some(agent.clone()),
+        Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Offered(..) | Phase::Closed { .. } => None,
+    };
+    let supervisor = Asker { person: to.clone(), part: Part::Supervisor };
+    let (by, command) = match (chance.below(48), holder) {
+        (0, _) => (supervisor, DeskCommand::TakeOver),
+        (1, _) => (supervisor, DeskCommand::ForceAssign { to, summary }),
+        (2..16, Some(person)) => {
+            let by = Asker { person, part: Part::Agent };
+            (by, DeskCommand::Transfer { to: Target::Agent(to), summary, slots })
+        }
+        (16..36, Some(person)) => {
+            (Asker { person, part: Part::Agent }, DeskCommand::Consult { to, summary, slots })
+        }
+        (36..46, Some(person)) => (Asker { person, part: Part::Agent }, DeskCommand::Complete),
+        (46.., Some(person)) => (Asker { person, part: Part::Agent }, DeskCommand::Withdraw),
+        (_, None) => return,
+    };
+    let before = world.conversations[&id].controller();
+    let done = world.conversation_does(id, Command::Desk { by, command });
+    if let Err(refusal) = done {
+        let known = matches!(
+            refusal.code,
+            Code::Conflict | Code::Duplicate | Code::Gone | Code::ConversationClosed | Code::NotAssigned
+        );
+        assert!(known, "{refusal}");
+        assert_eq!(before, world.conversations[&id].controller(), "a refusal changes nothing");
+    }
 }
 
 /// Everything arrives, every time of avoidance and every ring passes, nothing is paused.
@@ -193,11 +252,17 @@ fn check(seed: u64, world: &World) {
     let mut waiting = 0;
     for (id, conversation) in &world.conversations {
         let held = places.remove(id).unwrap_or_default();
-        let expected: Vec<(&PersonId, &OfferId)> = match conversation.phase() {
+        let mut expected: Vec<(&PersonId, &OfferId)> = match conversation.phase() {
             Phase::Offered(_, offer) => vec![(&offer.agent.id, &offer.id)],
             Phase::Assigned { agent, offer, .. } => vec![(&agent.id, offer)],
             Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Closed { .. } => Vec::new(),
         };
+        // Whoever was asked has answered, or the time was over; a consultant has a place of its own.
+        if let Some(Handover { ask, stage }) = conversation.handover() {
+            assert!(matches!(stage, Stage::Joined { .. }), "seed {seed}: {id}: {ask:?} is still {stage:?}");
+            expected.push((&ask.to.id, &ask.offer));
+            expected.sort();
+        }
         assert_eq!(held, expected, "seed {seed}: {id} is {:?}", conversation.phase());
         waiting += usize::from(matches!(conversation.phase(), Phase::Queued(_) | Phase::Offered(..)));
         if let Phase::Queued(wait) = conversation.phase() {
@@ -219,7 +284,7 @@ fn check(seed: u64, world: &World) {
     );
 }
 
-fn run(seed: u64) -> usize {
+fn run(seed: u64) -> Vec<String> {
     let mut chance = Chance(seed);
     let people: Vec<PersonId> = ["ag_a", "ag_b", "ag_c"].map(PersonId::new).to_vec();
     let conversations: Vec<ConversationId> =
@@ -231,11 +296,21 @@ fn run(seed: u64) -> usize {
     }
     settle(&mut world, &mut chance);
     check(seed, &world);
-    world.story.iter().filter(|line| line.ends_with("has it")).count()
+    world.story
 }
 
 #[test]
 fn whatever_happens_capacity_holds_and_nobody_waits_beside_a_free_agent() {
-    let assigned: usize = (0..SEEDS).map(run).sum();
+    let (mut assigned, mut handed) = (0, BTreeMap::new());
+    for story in (0..SEEDS).map(run) {
+        assigned += story.iter().filter(|line| line.ends_with("has it")).count();
+        for line in &story {
+            if let Some((_, kind)) = line.split_once(" takes it by ") {
+                *handed.entry(kind.to_owned()).or_insert(0) += 1;
+            }
+        }
+    }
     assert!(assigned > 10_000, "only {assigned} assignments: the histories are empty");
+    let often = ["transfer", "consult", "force_assign", "take_over"].map(|kind| handed.get(kind).copied());
+    assert!(often.iter().all(|count| count.is_some_and(|count: u32| count > 300)), "{handed:?}");
 }

@@ -1,6 +1,6 @@
 //! Agents who do not answer, and agents who go: a script in, the story out.
 
-use crate::desk::{Agent, AgentCommand, AgentEvent, AgentPolicy, Presence, WhenGone};
+use crate::desk::{Agent, AgentCommand, AgentEvent, AgentPolicy, Ask, Presence, WhenGone};
 use crate::ids::{ConversationId, OfferId, QueueId};
 use crate::time::Time;
 
@@ -32,7 +32,8 @@ impl Bench {
 
     fn granted(&mut self, n: u64, weight: u16) -> bool {
         let queue = QueueId::new("q");
-        let ask = AgentCommand::AskPlace { queue, conversation: id(n), offer: offer(n), weight };
+        let ask =
+            AgentCommand::AskPlace { queue, conversation: id(n), offer: offer(n), weight, ask: Ask::Queue };
         matches!(self.run(1, ask)[..], [AgentEvent::PlaceGranted { .. }])
     }
 

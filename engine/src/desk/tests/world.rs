@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::chance::Chance;
-use crate::conversation::{Command, Conversation, DeskEvent, Event, Offer, OfferEnd, Person, Phase};
+use crate::conversation::{
+    Command, Conversation, DeskEvent, Event, HandoverAsk, HandoverCommand, HandoverEnd, HandoverEvent,
+    HandoverKind, Offer, OfferEnd, Person, Phase, WrapEvent,
+};
 use crate::desk::{
-    Agent, AgentCommand, AgentEvent, AgentPolicy, PlaceAsk, Presence, Queue, QueueCommand, QueueEvent,
+    Agent, AgentCommand, AgentEvent, AgentPolicy, Ask, PlaceAsk, Presence, Queue, QueueCommand, QueueEvent,
     QueuePolicy, Skills,
 };
 use crate::ids::{ConversationId, OfferId, PersonId, QueueId};
@@ -112,7 +115,7 @@ impl World {
             match event {
                 QueueEvent::PlaceAsked(PlaceAsk { conversation, agent, offer, weight }) => {
                     self.story.push(format!("{agent} is asked"));
-                    let ask = AgentCommand::AskPlace { queue, conversation, offer, weight };
+                    let ask = AgentCommand::AskPlace { queue, conversation, offer, weight, ask: Ask::Queue };
                     self.post("q", Letter::Agent(agent, ask));
                 }
                 QueueEvent::OfferMade { conversation, offer, agent, expires, auto } => {
@@ -144,12 +147,21 @@ impl World {
         for event in events {
             let agent = self.agents.entry(id.clone()).or_default();
             agent.apply(&event);
-            if let AgentEvent::PlaceGranted { .. } = &event {
+            if let AgentEvent::PlaceGranted { ask: Ask::Queue | Ask::Handover, .. } = &event {
                 assert!(agent.taken() <= agent.capacity(), "{id} is over capacity");
             }
             let (me, free) = (id.to_string(), agent.free());
             let mut tell = true;
             match event {
+                AgentEvent::PlaceGranted { conversation, offer, ask, .. } if ask != Ask::Queue => {
+                    let granted = HandoverCommand::Granted { agent: id.clone(), offer };
+                    self.post(&me, Letter::Conversation(conversation, Command::Handover(granted)));
+                }
+                AgentEvent::PlaceDenied { conversation, offer, ask, .. } if ask != Ask::Queue => {
+                    tell = false;
+                    let denied = HandoverCommand::Denied { agent: id.clone(), offer };
+                    self.post(&me, Letter::Conversation(conversation, Command::Handover(denied)));
+                }
                 AgentEvent::PlaceGranted { conversation, offer, .. } => {
                     let granted = QueueCommand::Granted { conversation, offer, agent: id.clone() };
                     self.post(&me, Letter::Queue(granted));
@@ -201,10 +213,15 @@ impl World {
 
     pub(super) fn conversation_does(&mut self, id: ConversationId, command: Command) -> Result<(), Refusal> {
         let now = self.time();
-        let mut events = self.conversations.entry(id).or_default().decide(now, command)?;
+        let conversation = self.conversations.entry(id).or_default();
+        let mut events = conversation.decide(now, command)?;
+        conversation.begin_wrap(now, &self.queue_policy.wrap, &mut events);
         for event in &mut events {
-            if let (Event::Queued { wait, .. }, Some((needs, weight))) = (event, self.needs.get(&id)) {
+            let Some((needs, weight)) = self.needs.get(&id) else { continue };
+            if let Event::Queued { wait, .. } = event {
                 (wait.needs, wait.weight) = (needs.clone(), *weight);
+            } else if let Event::Desk(DeskEvent::Handover(HandoverEvent::Asked { ask, .. })) = event {
+                ask.weight = *weight;
             }
         }
         for event in events {
@@ -250,8 +267,7 @@ impl World {
                 self.post(&me, Letter::Agent(agent.id, confirm));
             }
             Event::PlaceChecked { agent, offer, held, .. } => {
-                let assigned = matches!(phase, Phase::Assigned { .. });
-                match (held, assigned) {
+                match (held, self.conversations[&id].accepted(&agent, &offer)) {
                     (true, true) => {
                         let confirm = AgentCommand::Confirm { conversation: id, offer };
                         self.post(&me, Letter::Agent(agent, confirm));
@@ -263,14 +279,20 @@ impl World {
             Event::Desk(DeskEvent::Transferred { released: (agent, offer), .. }) => {
                 self.post(&me, release(agent, offer, false));
             }
+            Event::Desk(DeskEvent::Wrap(WrapEvent::Ended { agent, offer, .. })) => {
+                self.post(&me, release(agent, offer, false));
+            }
+            Event::Desk(DeskEvent::Wrap(WrapEvent::Begun { .. })) => {}
             Event::Desk(DeskEvent::BotTook { held, .. }) | Event::Closed { held, .. } => {
+                let wraps = self.conversations[&id].wrap().is_some();
                 if held.queue.is_some() {
                     self.post(&me, Letter::Queue(QueueCommand::Leave { conversation: id }));
                 }
-                if let Some((agent, offer)) = held.place {
+                if let Some((agent, offer)) = held.place.filter(|_| !wraps) {
                     self.post(&me, release(agent, offer, false));
                 }
             }
+            Event::Desk(DeskEvent::Handover(event)) => self.react_handover(id, event),
             Event::Desk(DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. })
             | Event::Opened(_)
             | Event::Said(_)
@@ -283,6 +305,39 @@ impl World {
             | Event::Failed { .. }
             | Event::Forwarded(_)
             | Event::Reopened { .. } => {}
+        }
+    }
+
+    fn react_handover(&mut self, id: ConversationId, event: HandoverEvent) {
+        let me = id.to_string();
+        let release = |agent: PersonId, offer: OfferId, missed: bool| {
+            Letter::Agent(agent, AgentCommand::Release { conversation: id, offer, missed })
+        };
+        match event {
+            HandoverEvent::Asked { ask: HandoverAsk { kind, to, offer, weight, .. }, .. } => {
+                let ask = match kind {
+                    HandoverKind::Transfer | HandoverKind::Consult => Ask::Handover,
+                    HandoverKind::ForceAssign => Ask::Force,
+                    HandoverKind::TakeOver => Ask::TakeOver,
+                };
+                let queue = queue_id();
+                let ask = AgentCommand::AskPlace { queue, conversation: id, offer, weight, ask };
+                self.post(&me, Letter::Agent(to.id, ask));
+            }
+            HandoverEvent::Joined { offer, to, .. } => {
+                let confirm = AgentCommand::Confirm { conversation: id, offer };
+                self.post(&me, Letter::Agent(to.id, confirm));
+            }
+            HandoverEvent::Ended { offer, to, why, .. } => {
+                self.post(&me, release(to.id, offer, why == HandoverEnd::TimedOut));
+            }
+            HandoverEvent::Taken { kind, to, released, .. } => {
+                self.story.push(format!("{} takes it by {}", to.id, kind.as_str()));
+                if let Some((agent, offer)) = released {
+                    self.post(&me, release(agent, offer, false));
+                }
+            }
+            HandoverEvent::Offered { .. } | HandoverEvent::Spoken { .. } => {}
         }
     }
 
