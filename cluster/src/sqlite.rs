@@ -225,7 +225,9 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "mmap_size", 0)?;
-    connection.pragma_update(None, "cache_size", -16_384)?;
+    // The writer appends: a larger cache holds pages that it never reads again, and after each split of an index page SQLite
+    // searches all of it for pages beyond the end.
+    connection.pragma_update(None, "cache_size", -4_096)?;
     connection.pragma_update(None, "wal_autocheckpoint", 8_000)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())

@@ -103,6 +103,46 @@ async fn an_opened_store_has_everything_that_was_acknowledged() {
     assert_eq!(store.get(&wake("deleted")).await.expect("the store answers"), None);
 }
 
+/// Places of events are entered into the index every 16,384 events: what is read across that bound, before and after a restart, has no
+/// hole and no double.
+#[tokio::test]
+async fn events_are_found_before_and_after_their_places_are_entered() {
+    const LOGS: u64 = 300;
+    const APPENDS: u64 = 64;
+    const ROUNDS: u64 = 3;
+    let folder = folder();
+    let log = |number: u64| Address::new(TenantId::new("acme"), "conversation", format!("log {number}"));
+    for round in 0..ROUNDS {
+        let store = open(&folder);
+        let first = round * APPENDS + 1;
+        let (done, mut outcomes) = tokio::sync::mpsc::unbounded_channel();
+        for number in 0..LOGS {
+            let bodies = (first..first + APPENDS).map(|seq| format!("{number} {seq}").into()).collect();
+            let append = Append { address: log(number), epoch: 1, first, bodies };
+            let done = done.clone();
+            store.append(append, Box::new(move |result| done.send(result).expect("the test waits")));
+        }
+        for _ in 0..LOGS {
+            assert_eq!(outcomes.recv().await, Some(Ok(())));
+        }
+        for number in 0..LOGS {
+            let after = first - 1;
+            let entries = store.read(&log(number), after.saturating_sub(3), 100).await.expect("it answers");
+            let wanted = after.saturating_sub(3) + 1..first + APPENDS;
+            assert!(entries.iter().map(|entry| entry.seq).eq(wanted), "log {number}, round {round}");
+        }
+        store.close();
+    }
+    let store = open(&folder);
+    for number in 0..LOGS {
+        let entries = store.read(&log(number), 0, 1_000).await.expect("it answers");
+        let wanted = (1..=ROUNDS * APPENDS).map(|seq| (seq, format!("{number} {seq}")));
+        let found =
+            entries.iter().map(|entry| (entry.seq, String::from_utf8_lossy(&entry.body).into_owned()));
+        assert!(found.eq(wanted), "log {number}");
+    }
+}
+
 #[tokio::test]
 async fn a_closed_store_says_that_it_cannot_write() {
     let folder = folder();
