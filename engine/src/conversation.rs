@@ -253,6 +253,9 @@ pub struct Conversation {
     /// It is about to change hands, or a consultant is in it.
     #[serde(default)]
     handover: Option<Box<Handover>>,
+    /// Who was asked or consulted last and is not any more.
+    #[serde(default)]
+    left: Option<PersonId>,
     /// It has ended, and its agent still says how.
     #[serde(default)]
     wrap: Option<Box<WrapUp>>,

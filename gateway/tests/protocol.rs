@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use conversa_gateway::config::Config;
+use conversa_gateway::config::{Config, TenantConfig, sample};
 use conversa_gateway::wire::Encoding;
 use conversa_gateway::{Running, serve};
 use futures_util::{SinkExt, StreamExt};
@@ -27,7 +27,15 @@ fn vectors<T: for<'de> Deserialize<'de>>(name: &str) -> T {
 }
 
 pub(super) async fn node(folder: &Path) -> Running {
+    node_with(folder, |_| ()).await
+}
+
+/// A node whose sample company has been changed.
+pub(super) async fn node_with(folder: &Path, change: impl FnOnce(&mut TenantConfig)) -> Running {
     let mut config = Config::default();
+    let mut company = sample::company();
+    change(&mut company);
+    config.tenants.push(company);
     config.node.listen = "127.0.0.1:0".into();
     config.node.data = folder.join("data");
     config.node.development = true;

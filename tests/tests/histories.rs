@@ -1,5 +1,7 @@
 //! The checker against corrupted histories: each corruption of a clean one must be found, as a breach of the right invariant.
 
+mod handover;
+
 use conversa_actors::behaviours::SessionEvent;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{AuthorKind, DeskEvent, Event, Said};
@@ -135,7 +137,7 @@ const CORRUPTIONS: &[Corruption] = &[
 fn every_corruption_of_a_history_is_found() {
     assert!(CORRUPTIONS.len() >= 40);
     let clean: Vec<History> = (0..150).map(|seed| run(seed, None).history).collect();
-    for Corruption { name, breaks, corrupt } in CORRUPTIONS {
+    for Corruption { name, breaks, corrupt } in CORRUPTIONS.iter().chain(handover::CORRUPTIONS) {
         let mut corrupted = clean.iter().filter_map(|history| {
             let mut history = history.clone();
             corrupt(&mut history).then_some(history)

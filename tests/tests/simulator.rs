@@ -2,6 +2,9 @@
 //!
 //! `CONVERSA_SEEDS` says how many seeds, `CONVERSA_SEED` which first; `CONVERSA_ALOUD` prints the story of one.
 
+use std::collections::BTreeMap;
+
+use conversa_engine::conversation::{DeskEvent, Event, HandoverEvent, WrapEvent};
 use conversa_tests::checker::{Violation, check};
 use conversa_tests::sim::{Plant, Run, run, run_aloud};
 
@@ -45,6 +48,22 @@ fn no_seed_breaks_an_invariant() {
     sum.is_worth_something(seeds);
 }
 
+/// What must have become of handovers and wrap-ups.
+const HANDED: &[&str] = &[
+    "transfer",
+    "consult",
+    "force_assign",
+    "take_over",
+    "joined",
+    "denied",
+    "declined",
+    "timed_out",
+    "agent_gone",
+    "withdrawn",
+    "overtaken",
+    "wrapped",
+];
+
 /// What all runs had in them.
 #[derive(Debug, Default)]
 struct Sum {
@@ -54,6 +73,8 @@ struct Sum {
     messages: usize,
     events: usize,
     sockets: usize,
+    /// Conversations that went from hand to hand, consultants who came in, and conversations that an agent wrapped up.
+    handed: BTreeMap<&'static str, usize>,
 }
 
 impl Sum {
@@ -64,6 +85,13 @@ impl Sum {
         self.messages += run.history.messages.len();
         self.events += run.history.conversations.values().map(Vec::len).sum::<usize>();
         self.sockets += run.history.streams.len();
+        for entry in run.history.conversations.values().flatten() {
+            if let Event::Desk(event) = &entry.event
+                && let Some(what) = handed(event)
+            {
+                *self.handed.entry(what).or_default() += 1;
+            }
+        }
     }
 
     /// Runs in which nothing happens prove nothing.
@@ -73,7 +101,19 @@ impl Sum {
             per_seed(self.messages) >= 20 && per_seed(self.events) >= 40 && per_seed(self.sockets) >= 5,
             "{self:?}"
         );
+        let often = HANDED.iter().all(|what| self.handed.get(what).is_some_and(|count| *count > 2));
+        assert!(seeds < 500 || often, "{self:?}");
         assert!(self.cell_crashes >= seeds && (seeds < 100 || self.node_crashes > 0), "{self:?}");
+    }
+}
+
+fn handed(event: &DeskEvent) -> Option<&'static str> {
+    match event {
+        DeskEvent::Handover(HandoverEvent::Taken { kind, .. }) => Some(kind.as_str()),
+        DeskEvent::Handover(HandoverEvent::Joined { .. }) => Some("joined"),
+        DeskEvent::Handover(HandoverEvent::Ended { why, .. }) => Some(why.as_str()),
+        DeskEvent::Wrap(WrapEvent::Ended { disposition: Some(_), .. }) => Some("wrapped"),
+        _ => None,
     }
 }
 

@@ -148,6 +148,7 @@ impl Behaviour for Conversation {
             .chain(self.0.agent().map(|agent| agent.id.clone()))
             .chain(parted)
             .chain(self.0.second().map(|second| second.id.clone()))
+            .chain(self.0.left().cloned())
             .chain(self.0.watching().iter().map(|one| one.id.clone()))
             .collect()
     }

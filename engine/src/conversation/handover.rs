@@ -236,6 +236,12 @@ impl Conversation {
         self.handover.as_ref().filter(|handover| handover.stage != Stage::Asked).map(|one| &one.ask.to)
     }
 
+    /// Who was asked or consulted last and is not any more.
+    #[must_use]
+    pub fn left(&self) -> Option<&PersonId> {
+        self.left.as_ref()
+    }
+
     /// True when the agent has accepted the offer and it stands: holds the conversation, is in it as a consultant, or wraps it up.
     #[must_use]
     pub fn accepted(&self, agent: &PersonId, offer: &OfferId) -> bool {
@@ -457,7 +463,9 @@ impl Conversation {
             }
             HandoverEvent::Joined { .. } => self.set_stage(Stage::Joined { speaks: false }),
             HandoverEvent::Spoken { on, .. } => self.set_stage(Stage::Joined { speaks: *on }),
-            HandoverEvent::Ended { .. } | HandoverEvent::Taken { .. } => self.handover = None,
+            HandoverEvent::Ended { to, .. } | HandoverEvent::Taken { to, .. } => {
+                (self.handover, self.left) = (None, Some(to.id.clone()));
+            }
         }
     }
 

@@ -32,6 +32,7 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         agents.insert(agent, fold(history, agent, log, &mut granted, findings));
     }
     assignments(history, &granted, findings);
+    handover::asked(history, findings);
     let stands: BTreeMap<ConversationId, Stand> =
         history.conversations.iter().map(|(id, log)| (*id, Stand::of(log))).collect();
     let hands = handover::hands(history, findings);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use conversa_engine::conversation::{
     AuthorKind, DeskEvent, Event, HandoverEvent, HandoverKind, Said, Visibility,
 };
+use conversa_engine::desk::{AgentEvent, Ask};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId};
 
 use super::Findings;
@@ -140,6 +141,33 @@ fn allowed(stand: &Stand, pending: Option<&Pending>, event: &HandoverEvent) -> b
                 Stand::Unopened | Stand::Bot | Stand::Queued(_) | Stand::Offered(..) | Stand::Closed => None,
             };
             is(offer, &to.id) && accepted && *released == from
+        }
+    }
+}
+
+/// Places are granted on the wish of a queue, of a handover that asks, or of one that forces, as the conversation has it.
+pub(super) fn asked(history: &History, findings: &mut Findings) {
+    let mut kinds: BTreeMap<&OfferId, HandoverKind> = BTreeMap::new();
+    for entry in history.conversations.values().flatten() {
+        if let Event::Desk(DeskEvent::Handover(HandoverEvent::Asked { ask, .. })) = &entry.event {
+            kinds.insert(&ask.offer, ask.kind);
+        }
+    }
+    for (agent, log) in &history.agents {
+        for entry in log {
+            let AgentEvent::PlaceGranted { offer, ask, .. } = &entry.event else { continue };
+            let wished = match kinds.get(offer) {
+                None => Ask::Queue,
+                Some(HandoverKind::Transfer | HandoverKind::Consult) => Ask::Handover,
+                Some(HandoverKind::ForceAssign) => Ask::Force,
+                Some(HandoverKind::TakeOver) => Ask::TakeOver,
+            };
+            findings.expect(*ask == wished, "I6", || {
+                format!(
+                    "{agent} {}: a place under {offer} was asked for as {wished:?} and granted as {ask:?}",
+                    entry.seq
+                )
+            });
         }
     }
 }

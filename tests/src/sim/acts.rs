@@ -94,23 +94,23 @@ impl World {
         let held: Vec<ConversationId> = self.clients[client].held.iter().copied().collect();
         let one_of_them = self.chance.pick(&held).copied();
         let what = self.chance.below(100);
-        if let (0..55, Some(conversation)) = (what, one_of_them) {
+        if let (0..50, Some(conversation)) = (what, one_of_them) {
             self.clients[client].actions_left -= 1;
             return self.write_one_of(client, conversation, ANSWERS);
         }
         match (what, one_of_them) {
-            (55..67, Some(conversation)) => {
+            (50..58, Some(conversation)) => {
                 self.clients[client].actions_left -= 1;
                 let person = Some(self.clients[client].person.clone());
                 let close = Command::Close { by: Closer::Agent, person, reason: "solved".into() };
                 self.command(client, conversation, What::Close, close);
             }
-            (84..87, Some(conversation)) => self.transfer(client, conversation),
-            (87..97, _) => self.hand_over(client, one_of_them),
-            (67..72, _) => self.clients[client].wants = Presence::Away,
-            (72..74, _) => self.clients[client].wants = Presence::Offline,
-            (74..82, _) => self.clients[client].wants = Presence::Online,
-            (82..84, _) => self.leave_for(client, 40_000),
+            (58..62, Some(conversation)) => self.transfer(client, conversation),
+            (62..84, _) => self.hand_over(client, one_of_them),
+            (84..88, _) => self.clients[client].wants = Presence::Away,
+            (88..90, _) => self.clients[client].wants = Presence::Offline,
+            (90..98, _) => self.clients[client].wants = Presence::Online,
+            (98.., _) => self.leave_for(client, 40_000),
             _ => {}
         }
     }

@@ -47,6 +47,8 @@ pub(super) struct Client {
     /// Conversations that an agent holds, and those offered.
     pub(super) held: BTreeSet<ConversationId>,
     pub(super) offers: Vec<Offered>,
+    /// Those in which the agent has a consultant.
+    pub(super) consults: BTreeSet<ConversationId>,
     /// Those that the agent may wrap up.
     pub(super) wraps: Vec<ConversationId>,
     pub(super) presence: Option<Presence>,
@@ -102,6 +104,7 @@ impl Client {
             closed: BTreeSet::new(),
             held: BTreeSet::new(),
             offers: Vec::new(),
+            consults: BTreeSet::new(),
             wraps: Vec::new(),
             presence: None,
             wants: Presence::Online,

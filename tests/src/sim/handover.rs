@@ -15,30 +15,32 @@ impl World {
     pub(super) fn hand_over(&mut self, client: usize, held: Option<ConversationId>) {
         self.clients[client].actions_left -= 1;
         let known: Vec<ConversationId> = self.clients[client].positions.keys().copied().collect();
-        let agents: Vec<Person> = self
-            .tenant
-            .agents
-            .iter()
-            .map(|agent| Person { id: agent.id.clone(), name: agent.name.clone() })
-            .collect();
-        let Some(to) = self.chance.pick(&agents).cloned() else { return };
+        let me = self.clients[client].person.clone();
+        let agents = self.tenant.agents.iter().filter(|agent| agent.id != me);
+        let others: Vec<Person> =
+            agents.map(|agent| Person { id: agent.id.clone(), name: agent.name.clone() }).collect();
+        let Some(to) = self.chance.pick(&others).cloned() else { return };
         let (summary, slots) = ("so far so good".to_owned(), BTreeMap::new());
+        let consults = held.is_some_and(|held| self.clients[client].consults.contains(&held));
         let (conversation, part, what, command) = match (self.chance.below(20), held) {
-            (0..5, Some(held)) => {
+            (0..8, Some(held)) if consults => (held, Part::Agent, What::Complete, DeskCommand::Complete),
+            (8..12, Some(held)) if consults => (held, Part::Agent, What::Withdraw, DeskCommand::Withdraw),
+            (12..16, Some(held)) if consults => {
+                (held, Part::Agent, What::Conference, DeskCommand::Conference(true))
+            }
+            (0..8, Some(held)) => {
                 let transfer = DeskCommand::Transfer { to: Target::Agent(to), summary, slots };
                 (held, Part::Agent, What::HandOver, transfer)
             }
-            (5..11, Some(held)) => {
+            (8..16, Some(held)) => {
                 (held, Part::Agent, What::HandOver, DeskCommand::Consult { to, summary, slots })
             }
-            (11..14, Some(held)) => (held, Part::Agent, What::Complete, DeskCommand::Complete),
-            (14, Some(held)) => (held, Part::Agent, What::Withdraw, DeskCommand::Withdraw),
-            (15 | 16, Some(held)) => (held, Part::Agent, What::Conference, DeskCommand::Conference(true)),
-            (17, _) => {
+            (16 | 17, Some(held)) => (held, Part::Agent, What::Withdraw, DeskCommand::Withdraw),
+            (18, _) => {
                 let Some(any) = self.chance.pick(&known).copied() else { return };
                 (any, Part::Supervisor, What::HandOver, DeskCommand::TakeOver)
             }
-            (18, _) => {
+            (19, _) => {
                 let Some(any) = self.chance.pick(&known).copied() else { return };
                 (any, Part::Supervisor, What::HandOver, DeskCommand::ForceAssign { to, summary })
             }
@@ -68,7 +70,13 @@ impl World {
         event: &HandoverEvent,
     ) {
         let me = self.clients[client].person.clone();
+        if matches!(event, HandoverEvent::Ended { .. } | HandoverEvent::Taken { .. }) {
+            self.clients[client].consults.remove(&conversation);
+        }
         match event {
+            HandoverEvent::Joined { to, .. } if to.id != me => {
+                self.clients[client].consults.insert(conversation);
+            }
             HandoverEvent::Offered { offer, to, .. } if to.id == me => {
                 self.client_offered(client, conversation, offer);
             }

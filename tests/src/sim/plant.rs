@@ -59,6 +59,10 @@ pub enum Plant {
     PlaceKept,
     /// A queue does not hear that a visitor waits no longer.
     LeaverStays,
+    /// Whoever is asked to take a conversation over is taken for free.
+    HandoverForced,
+    /// An agent who has no place for a handover is believed to have one.
+    DeniedAsGranted,
 }
 
 impl Plant {
@@ -86,6 +90,8 @@ impl Plant {
         Self::AnswersSwapped,
         Self::PlaceKept,
         Self::LeaverStays,
+        Self::HandoverForced,
+        Self::DeniedAsGranted,
     ];
 
     /// A mistake that shows only where two rare things meet is looked for where they meet often.

@@ -10,8 +10,8 @@ use conversa_actors::cell::envelope::{Envelope, Snapshot};
 use conversa_actors::cell::machine::{Effect, Input, Machine, Push, Request, Ticket};
 use conversa_actors::letter::{Letter, LetterId, Payload, decode, encode};
 use conversa_actors::port::{Append, Row, RowKey};
-use conversa_engine::conversation::{AuthorKind, Command};
-use conversa_engine::desk::{AgentCommand, QueueCommand};
+use conversa_engine::conversation::{AuthorKind, Command, HandoverCommand};
+use conversa_engine::desk::{AgentCommand, Ask, QueueCommand};
 use conversa_engine::time::Time;
 use serde_json::Value;
 
@@ -103,6 +103,8 @@ impl Tampered {
             (Plant::PlaceKept | Plant::LeaverStays, Effect::Send(letter)) if self.swallows(&letter) => {
                 self.inputs.push_back(Input::Taken { by: letter.to, id: letter.id });
             }
+            (Plant::HandoverForced, Effect::Send(letter)) => out.push(Effect::Send(forced(letter))),
+            (Plant::DeniedAsGranted, Effect::Send(letter)) => out.push(Effect::Send(granted(letter))),
             (Plant::OfferToTwo, Effect::Send(letter)) => {
                 out.extend(self.to_another(&letter).map(Effect::Send));
                 out.push(Effect::Send(letter));
@@ -236,6 +238,30 @@ fn in_disguise(letter: Letter) -> Letter {
         Ok(_) | Err(_) => letter.payload.clone(),
     };
     Letter { payload, ..letter }
+}
+
+/// The same letter as if a supervisor had asked.
+fn forced(letter: Letter) -> Letter {
+    match letter.payload.clone().open::<AgentCommand>() {
+        Ok(AgentCommand::AskPlace { queue, conversation, offer, weight, ask: Ask::Handover }) => {
+            let ask = AgentCommand::AskPlace { queue, conversation, offer, weight, ask: Ask::Force };
+            Letter { payload: Payload::of(ask), ..letter }
+        }
+        Ok(_) | Err(_) => letter,
+    }
+}
+
+/// The same letter as if there were a place.
+fn granted(letter: Letter) -> Letter {
+    match letter.payload.clone().open::<Command>() {
+        Ok(Command::Handover(HandoverCommand::Denied { agent, offer }))
+            if letter.from.kind == Agent::KIND =>
+        {
+            let granted = Command::Handover(HandoverCommand::Granted { agent, offer });
+            Letter { payload: Payload::of(granted), ..letter }
+        }
+        Ok(_) | Err(_) => letter,
+    }
 }
 
 fn edited(append: Append, edit: impl Fn(&mut Envelope<Value>, u64)) -> Append {
