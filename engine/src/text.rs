@@ -66,6 +66,10 @@ pub(crate) struct Letters {
 impl Letters {
     pub(crate) fn of(text: &str) -> Self {
         let mut letters = Self::default();
+        if text.is_ascii() {
+            letters.other = text.bytes().filter(u8::is_ascii_alphabetic).count();
+            return letters;
+        }
         for c in text.chars() {
             if c.is_ascii() {
                 letters.other += usize::from(c.is_ascii_alphabetic());

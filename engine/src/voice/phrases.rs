@@ -13,6 +13,60 @@ pub(crate) struct Phrases<T> {
     by_head: HashMap<u64, Vec<Phrase<T>>, BuildHasherDefault<HeadHasher>>,
     /// A Bloom filter of the heads: nearly every place of a text has none of them.
     heads: Box<[u64; HEADS_WORDS]>,
+    starts: Starts,
+}
+
+/// What phrases start with, exactly: a place that starts otherwise costs one look into a bitmap.
+#[derive(Debug)]
+struct Starts {
+    /// Of ASCII ones the first two bytes; the second is anything after a phrase of one character.
+    narrow: Box<[[u64; 4]; 128]>,
+    /// Of those that start with a character of three bytes, its code point.
+    wide: Box<[u64; 1_024]>,
+}
+
+impl Default for Starts {
+    fn default() -> Self {
+        Self { narrow: Box::new([[0; 4]; 128]), wide: Box::new([0; 1_024]) }
+    }
+}
+
+impl Starts {
+    fn insert(&mut self, phrase: &str) {
+        match *phrase.as_bytes() {
+            [first @ ..128] => self.narrow[usize::from(first)] = [u64::MAX; 4],
+            [first @ ..128, second, ..] => {
+                self.narrow[usize::from(first)][usize::from(second >> 6)] |= 1 << (second & 63);
+            }
+            [first @ 0xe0..0xf0, second, third, ..] => {
+                let point = point(first, second, third);
+                self.wide[point >> 6] |= 1 << (point & 63);
+            }
+            // Few are of these: they are looked up wherever they may stand.
+            _ => {}
+        }
+    }
+
+    /// False when no phrase stands at byte `at`, by the bytes there.
+    #[inline]
+    fn may_stand(&self, text: &[u8], at: usize) -> bool {
+        match *text[at..].first_chunk::<3>().unwrap_or(&[text[at], text.get(at + 1).copied().unwrap_or(0), 0])
+        {
+            [first @ ..128, second, _] => {
+                self.narrow[usize::from(first)][usize::from(second >> 6)] & 1 << (second & 63) != 0
+            }
+            [first @ 0xe0..0xf0, second, third] => {
+                let point = point(first, second, third);
+                self.wide[point >> 6] & 1 << (point & 63) != 0
+            }
+            _ => true,
+        }
+    }
+}
+
+/// The code point of a character of three bytes (RFC 3629).
+fn point(first: u8, second: u8, third: u8) -> usize {
+    usize::from(first & 0xf) << 12 | usize::from(second & 0x3f) << 6 | usize::from(third & 0x3f)
 }
 
 /// 64 bits each: 2 KiB, where some thousand heads leave 15 of 16 bits empty.
@@ -28,7 +82,7 @@ struct Phrase<T> {
 
 impl<T> Default for Phrases<T> {
     fn default() -> Self {
-        Self { by_head: HashMap::default(), heads: Box::new([0; HEADS_WORDS]) }
+        Self { by_head: HashMap::default(), heads: Box::new([0; HEADS_WORDS]), starts: Starts::default() }
     }
 }
 
@@ -43,9 +97,16 @@ impl<T> Phrases<T> {
         let head = head(first, chars.next());
         let (word, bit) = place(head);
         self.heads[word] |= bit;
+        self.starts.insert(text);
         let bucket = self.by_head.entry(head).or_default();
         let place = bucket.partition_point(|other| other.text.len() >= text.len());
         bucket.insert(place, Phrase { text: text.into(), open, meaning });
+    }
+
+    /// False when no phrase stands at byte `at` of a text, which is so of nearly every place and quickly told.
+    #[inline]
+    pub(crate) fn may_stand(&self, text: &str, at: usize) -> bool {
+        self.starts.may_stand(text.as_bytes(), at)
     }
 
     /// The phrases that stand at byte `at` of a normalised text, longest first: their length in bytes and their meaning.
@@ -83,7 +144,9 @@ impl<T> Phrases<T> {
     pub(crate) fn each(&self, text: &str, mut found: impl FnMut(&T)) {
         let mut at = 0;
         while at < text.len() {
-            self.at(text, at).for_each(|(_, meaning)| found(meaning));
+            if self.may_stand(text, at) {
+                self.at(text, at).for_each(|(_, meaning)| found(meaning));
+            }
             at = next(text, at);
         }
     }
@@ -114,8 +177,11 @@ pub(crate) fn next(text: &str, at: usize) -> usize {
         Some(first) if first.is_ascii_alphanumeric() => {
             at + rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count()
         }
-        Some(first) if first.is_ascii() => at + 1,
-        Some(_) | None => at + text[at..].chars().next().map_or(1, char::len_utf8),
+        // By the first byte of a character (RFC 3629); within one of them nobody starts.
+        Some(0xe0..0xf0) => at + 3,
+        Some(0xf0..) => at + 4,
+        Some(0xc0..) => at + 2,
+        Some(_) | None => at + 1,
     }
 }
 
@@ -172,5 +238,24 @@ mod tests {
         assert_eq!(found(&["disappoint*", "qq*"], "i'm disappointed,加qq123"), ["disappoint*", "qq*"]);
         assert_eq!(found(&["can", "can't", ":("], "can't :("), ["can't", "can", ":("]);
         assert!(found(&["", "*"], "anything * at all").is_empty());
+    }
+
+    #[test]
+    fn a_place_that_is_passed_over_has_no_phrase() {
+        let phrases = ["退款", "款", "é", "ét", "👍", "👍🏽", "a", "ab*", "~", "can't", "。", "㐀", ":("];
+        let mut table = Phrases::default();
+        phrases.iter().for_each(|&phrase| table.insert(phrase, phrase));
+        for c in '\0'..=char::MAX {
+            let text = format!("{c}a{c}b{c}{c}退{c}款{c}");
+            let (mut quickly, mut everywhere, mut at) = (Vec::new(), Vec::new(), 0);
+            table.each(&text, |&phrase| quickly.push(phrase));
+            while at < text.len() {
+                everywhere.extend(table.at(&text, at).map(|(_, phrase)| *phrase));
+                let rest = text[at..].chars();
+                let word = rest.clone().take_while(char::is_ascii_alphanumeric).count();
+                at += if word > 0 { word } else { rest.take(1).map(char::len_utf8).sum() };
+            }
+            assert_eq!(quickly, everywhere, "U+{:04x}", c as u32);
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::lexicon::{LEXICON, Mark};
-use super::phrases::next;
+use super::phrases::{Phrases, next};
 use crate::text::{is_han, link_len, normalise};
 
 /// From this value on a text is positive, from its opposite on it is negative, thousandths.
@@ -128,9 +128,9 @@ impl Felt {
 /// Reads a normalised text in one pass.
 pub(super) fn read(normal: &str) -> Vec<Felt> {
     let mut reader = Reader::default();
-    let mut at = 0;
+    let (lexicon, mut at) = (&*LEXICON, 0);
     while at < normal.len() {
-        at = reader.step(normal, at);
+        at = reader.step(lexicon, normal, at);
     }
     reader.end_clause(at, at);
     reader.clauses
@@ -148,16 +148,26 @@ struct Reader {
 
 impl Reader {
     /// Takes in what stands at `at` and says where to go on.
-    fn step(&mut self, normal: &str, at: usize) -> usize {
-        if let Some((len, &mark)) = LEXICON.at(normal, at).next() {
+    fn step(&mut self, lexicon: &Phrases<Mark>, normal: &str, at: usize) -> usize {
+        if lexicon.may_stand(normal, at)
+            && let Some((len, &mark)) = lexicon.at(normal, at).next()
+        {
             self.take(mark, normal, at..at + len);
             return at + len;
         }
-        let whole = whole_len(&normal[at..]);
-        if whole > 0 {
-            return at + whole;
+        let first = normal.as_bytes()[at];
+        if matches!(first, b'h' | b'w' | b'[') {
+            let whole = whole_len(&normal[at..]);
+            if whole > 0 {
+                return at + whole;
+            }
         }
         let after = next(normal, at);
+        if first.is_ascii_alphanumeric() || matches!(first, 0xe4..=0xe9) {
+            // Letters, digits and common Han characters end no clause.
+            self.modifiers.pass(&normal[at..after]);
+            return after;
+        }
         match clause_end(normal, at, after) {
             ClauseEnd::Asking => {
                 self.clause.asks = true;

@@ -59,6 +59,7 @@ impl Compliance {
 /// Whether a text has a mobile number of mainland China by itself: 11 digits, 13 to 19 first (MIIT numbering plan).
 fn has_mobile_number(normal: &str) -> bool {
     normal
-        .split(|c: char| !c.is_ascii_digit())
-        .any(|digits| digits.len() == 11 && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', ..]))
+        .as_bytes()
+        .split(|byte| !byte.is_ascii_digit())
+        .any(|digits| digits.len() == 11 && matches!(digits, [b'1', b'3'..=b'9', ..]))
 }
