@@ -19,6 +19,8 @@ use crate::cell::machine::Push;
 pub use socket::{Murmur, Out, Socket};
 
 const STRIPES: usize = 64;
+/// Stands for everybody who watches a company's agents: no person has this name.
+pub const WATCHERS: &str = "watchers";
 
 type Person = (TenantId, PersonId);
 
@@ -26,6 +28,7 @@ type Person = (TenantId, PersonId);
 #[derive(Debug)]
 pub struct Lobby {
     stripes: Vec<Mutex<People>>,
+    watchers: Mutex<HashMap<TenantId, Vec<Arc<Socket>>>>,
     hasher: RandomState,
 }
 
@@ -33,7 +36,11 @@ type People = HashMap<Person, Vec<Arc<Socket>>, RandomState>;
 
 impl Default for Lobby {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect(), hasher: RandomState::default() }
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            watchers: Mutex::default(),
+            hasher: RandomState::default(),
+        }
     }
 }
 
@@ -59,6 +66,9 @@ impl Lobby {
 
     /// Removes a socket; true when it was the person's last connected one.
     pub fn detach(&self, socket: &Socket) -> bool {
+        if socket.set_watching(false) {
+            self.unwatch(socket);
+        }
         let person = (socket.tenant().clone(), socket.person().clone());
         let mut people = self.stripe(&person).lock();
         let Some(sockets) = people.get_mut(&person) else { return false };
@@ -103,8 +113,32 @@ impl Lobby {
         }
     }
 
-    /// Shows an event on all sockets of a person.
+    /// From now on the socket is shown how the company's agents are, until it is detached.
+    pub fn watch(&self, socket: &Arc<Socket>) {
+        if !socket.set_watching(true) {
+            self.watchers.lock().entry(socket.tenant().clone()).or_default().push(Arc::clone(socket));
+        }
+    }
+
+    /// No longer.
+    pub fn unwatch(&self, socket: &Socket) {
+        socket.set_watching(false);
+        let mut watchers = self.watchers.lock();
+        if let Some(sockets) = watchers.get_mut(socket.tenant()) {
+            sockets.retain(|other| other.id() != socket.id());
+            if sockets.is_empty() {
+                watchers.remove(socket.tenant());
+            }
+        }
+    }
+
+    /// Shows an event on all sockets of a person, or of those who watch.
     pub fn push(&self, push: &Push) {
+        if push.person.as_str() == WATCHERS {
+            let watchers = self.watchers.lock();
+            watchers.get(&push.source.tenant).into_iter().flatten().for_each(|socket| socket.show(push));
+            return;
+        }
         let person = (push.source.tenant.clone(), push.person.clone());
         let people = self.stripe(&person).lock();
         for socket in people.get(&person).into_iter().flatten() {

@@ -12,8 +12,8 @@ mod tests;
 
 pub use agent::{Agent, AgentCommand, AgentEvent, Ask, CAPACITY_MAX, DOUBT_MS, LEASE_MS, Place, Presence};
 pub use policy::{
-    AgentPolicy, CODES_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, RINGS_MAX, Ring, Skills,
-    WhenGone, WrapPolicy,
+    AgentPolicy, CODES_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, REASONS_MAX, RINGS_MAX,
+    Ring, Skills, WhenGone, WrapPolicy,
 };
 pub use queue::{AVOID_MS, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};
 pub use rights::{Op, Part, Relation, may};

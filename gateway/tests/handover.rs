@@ -118,3 +118,36 @@ async fn a_conversation_goes_from_hand_to_hand() {
     assert_eq!((&wrapped["reason"], &wrapped["disposition"]), (&json!("done"), &json!("solved")));
     stop(node).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_are_away_with_leave_and_are_seen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = node_with(folder.path(), |company| {
+        company.desk.away_reasons = vec!["lunch".into()];
+        company.desk.away_asks = true;
+    })
+    .await;
+    let mut mei = Client::connect(&node, "agent", "ag_mei", "d1", ENCODINGS[0]).await;
+    let mut elsewhere = Client::connect(&node, "agent", "ag_mei", "d2", ENCODINGS[1]).await;
+    let mut supervisor = Client::connect(&node, "supervisor", "su_1", "d1", ENCODINGS[0]).await;
+    assert_eq!(supervisor.ask(json!({ "m": "agents.watch", "d": {} })).await["d"]["on"], true);
+    let set = |d: Value| json!({ "m": "presence.set", "d": d });
+    mei.ask(set(json!({ "state": "online" }))).await;
+    for client in [&mut elsewhere, &mut supervisor] {
+        let (_, seen) = until(client, "agent.presence").await;
+        assert_eq!((&seen["agent"], &seen["state"]), (&json!("ag_mei"), &json!("online")));
+    }
+    let tired = mei.ask(set(json!({ "state": "away", "reason": "tired" }))).await;
+    assert_eq!((&tired["err"]["code"], &tired["err"]["field"]), (&json!("bad_request"), &json!("reason")));
+    let asked = mei.ask(set(json!({ "state": "away", "reason": "lunch" }))).await;
+    assert_eq!((&asked["d"]["state"], &asked["d"]["asked"]["reason"]), (&json!("online"), &json!("lunch")));
+    let (_, seen) = until(&mut supervisor, "agent.presence").await;
+    assert_eq!((&seen["state"], &seen["asked"]["reason"]), (&json!("online"), &json!("lunch")));
+    let approve = json!({ "m": "presence.approve", "d": { "agent": "ag_mei" } });
+    assert_eq!(supervisor.ask(approve.clone()).await["d"]["approved"], true);
+    while until(&mut elsewhere, "agent.presence").await.1["state"] != "away" {}
+    assert_eq!(supervisor.ask(approve).await["err"]["code"], "gone");
+    let forbidden = mei.ask(json!({ "m": "agents.watch", "d": {} })).await;
+    assert_eq!(forbidden["err"]["code"], "forbidden");
+    stop(node).await;
+}

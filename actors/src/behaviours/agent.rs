@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Conversation, Queue};
 use crate::behaviour::{Behaviour, Context, Outbox};
+use crate::lobby::WATCHERS;
 
 /// The actor of one agent; its key is the agent's id.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -34,6 +35,10 @@ impl Behaviour for Agent {
 
     fn react(&self, cx: &Context<'_>, event: &AgentEvent, out: &mut Outbox) {
         let me = PersonId::new(cx.key());
+        if shows(event) {
+            out.push(&me);
+            out.push(&PersonId::new(WATCHERS));
+        }
         match event {
             AgentEvent::PlaceGranted { queue, conversation, offer, ask: Ask::Queue, .. } => {
                 let granted =
@@ -78,7 +83,10 @@ impl Behaviour for Agent {
                 }
             }
             AgentEvent::PresenceSet { .. } | AgentEvent::PlaceReleased { .. } => self.tell_queues(cx, out),
-            AgentEvent::Renewed { .. } | AgentEvent::PlaceConfirmed { .. } => {}
+            AgentEvent::Renewed { .. }
+            | AgentEvent::PlaceConfirmed { .. }
+            | AgentEvent::AwayAsked { .. }
+            | AgentEvent::AwayAnswered { .. } => {}
         }
     }
 
@@ -90,12 +98,24 @@ impl Behaviour for Agent {
         json!({
             "state": self.0.presence(),
             "reason": self.0.reason(),
+            "asked": self.0.asked().map(|(at, reason)| json!({ "since_ts": at, "reason": reason })),
             "capacity": self.0.capacity(),
             "taken": self.0.taken(),
             "places": self.0.places().len(),
             "conversations": self.0.places().keys().collect::<Vec<_>>(),
         })
     }
+}
+
+/// True for what the agent's own sockets, and those who watch agents, are shown.
+fn shows(event: &AgentEvent) -> bool {
+    matches!(
+        event,
+        AgentEvent::PresenceSet { .. }
+            | AgentEvent::Left { .. }
+            | AgentEvent::AwayAsked { .. }
+            | AgentEvent::AwayAnswered { .. }
+    )
 }
 
 impl Agent {

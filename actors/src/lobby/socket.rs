@@ -42,6 +42,7 @@ struct Inner {
     murmurs: VecDeque<Arc<Murmur>>,
     bytes: usize,
     parked: bool,
+    watching: bool,
     positions: HashMap<Arc<str>, Position, RandomState>,
     /// The last event of each conversation that the client has acknowledged.
     acknowledged: HashMap<Arc<str>, u64, RandomState>,
@@ -167,6 +168,19 @@ impl Socket {
             inner.murmurs.clear();
         }
         std::mem::replace(&mut inner.parked, parked)
+    }
+
+    /// Gives what it was before.
+    pub(super) fn set_watching(&self, watching: bool) -> bool {
+        std::mem::replace(&mut self.inner.lock().watching, watching)
+    }
+
+    /// Of an actor that is shown as it stands, not event by event: nothing is missing any more.
+    pub fn skip(&self, source: &Address) {
+        let mut inner = self.inner.lock();
+        if let Some(Position::Behind { head, .. }) = inner.positions.get(&source.key).copied() {
+            inner.positions.insert(Arc::clone(&source.key), Position::Live(head));
+        }
     }
 
     /// The latest of its kind and conversation stands; beyond the bound it is dropped.

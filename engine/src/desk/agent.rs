@@ -1,14 +1,15 @@
 //! One agent: presence and places. Nobody else counts an agent's places, so capacity cannot be exceeded.
 
 mod apply;
+mod presence;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::policy::{AgentPolicy, WhenGone};
-use crate::ids::{ConversationId, OfferId, QueueId};
-use crate::refusal::{Code, Decision, Refusal};
+use crate::ids::{ConversationId, OfferId, PersonId, QueueId};
+use crate::refusal::Decision;
 use crate::time::Time;
 
 /// Most points of conversations that one agent may hold at once.
@@ -82,6 +83,13 @@ pub enum AgentCommand {
         #[serde(default)]
         reason: Option<String>,
     },
+    /// A supervisor answers an agent who asks to be away.
+    AnswerAway {
+        /// It may be.
+        approved: bool,
+        /// Who says so.
+        by: PersonId,
+    },
     /// A sign of life of a connected agent.
     Renew,
     /// The agent's last socket has been gone for the grace time, or the lease ran out.
@@ -143,6 +151,14 @@ pub enum AgentEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         serves: Option<Vec<QueueId>>,
     },
+    /// It wants to be away and waits for a supervisor's answer.
+    AwayAsked {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        at: Time,
+    },
+    /// A supervisor has answered.
+    AwayAnswered { approved: bool, by: PersonId, at: Time },
     /// A sign of life.
     Renewed { at: Time },
     /// The agent is gone; these conversations are given back, the others are kept until then.
@@ -199,6 +215,9 @@ struct PlaceFor {
 pub struct Agent {
     presence: Presence,
     reason: Option<String>,
+    /// Since when it asks to be away, and why.
+    #[serde(default)]
+    asked: Option<(Time, Option<String>)>,
     capacity: u16,
     places: BTreeMap<ConversationId, Place>,
     /// The queues it was last said to serve.
@@ -287,6 +306,7 @@ impl Agent {
             AgentCommand::SetPresence { presence, capacity, reason } => {
                 self.set_presence(now, policy, presence, capacity, reason)
             }
+            AgentCommand::AnswerAway { approved, by } => self.answer_away(now, approved, by),
             AgentCommand::Renew => Ok(self.renew(now)),
             AgentCommand::Gone => Ok(self.gone(now, policy)),
             AgentCommand::GiveBack => Ok(match (self.presence, self.kept_until) {
@@ -307,36 +327,6 @@ impl Agent {
             }
             AgentCommand::Doubt => Ok(self.doubt(now)),
         }
-    }
-
-    fn set_presence(
-        &self,
-        now: Time,
-        policy: &AgentPolicy,
-        presence: Presence,
-        capacity: Option<u16>,
-        reason: Option<String>,
-    ) -> Decision<AgentEvent> {
-        let kept = if self.capacity == 0 { policy.capacity } else { self.capacity };
-        let capacity = capacity.unwrap_or(kept);
-        if !(1..=CAPACITY_MAX).contains(&capacity) {
-            return Err(Refusal::new(Code::BadRequest, format!("capacity is 1 to {CAPACITY_MAX}")));
-        }
-        if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
-            return Err(Refusal::new(
-                Code::BadRequest,
-                format!("a reason has at most {REASON_CHARS_MAX} characters"),
-            ));
-        }
-        if presence == Presence::Offline {
-            return Ok(self.leave(now));
-        }
-        let serves = Some(policy.serves.clone());
-        let same = presence == self.presence && capacity == self.capacity && reason == self.reason;
-        if same && serves == self.serves {
-            return Ok(self.renew(now));
-        }
-        Ok(vec![AgentEvent::PresenceSet { presence, capacity, at: now, reason, serves }])
     }
 
     fn renew(&self, now: Time) -> Vec<AgentEvent> {

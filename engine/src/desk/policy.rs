@@ -111,7 +111,14 @@ pub struct AgentPolicy {
     pub when_gone: WhenGone,
     /// How long they are kept, milliseconds.
     pub keep_ms: i64,
+    /// What an agent may say for being away; without any it may say anything.
+    pub reasons: Vec<String>,
+    /// An agent is away only when a supervisor says yes.
+    pub away_asks: bool,
 }
+
+/// Reasons for being away.
+pub const REASONS_MAX: usize = 32;
 
 /// Offers in a row that an agent may let run out.
 pub const MISSES_MAX: u8 = 3;
@@ -126,6 +133,8 @@ impl Default for AgentPolicy {
             misses_max: MISSES_MAX,
             when_gone: WhenGone::default(),
             keep_ms: KEEP_MS,
+            reasons: Vec::new(),
+            away_asks: false,
         }
     }
 }

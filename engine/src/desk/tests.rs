@@ -4,4 +4,5 @@ mod chance;
 mod histories;
 mod misses;
 mod order;
+mod presence;
 mod world;

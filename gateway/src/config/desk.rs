@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use conversa_actors::tenant::{AgentSetting, QueueSetting, RuleSetting};
 use conversa_engine::conversation::{OFFER_MS, TAG_CHARS_MAX};
 use conversa_engine::desk::{
-    AgentPolicy, CAPACITY_MAX, CODES_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, RINGS_MAX,
-    Ring, Skills, WhenGone, WrapPolicy,
+    AgentPolicy, CAPACITY_MAX, CODES_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, REASONS_MAX,
+    RINGS_MAX, Ring, Skills, WhenGone, WrapPolicy,
 };
 use conversa_engine::ids::{PersonId, QueueId, SkillId, is_id};
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,9 @@ pub struct DeskConfig {
     pub misses_max: u8,
     pub when_gone: WhenGone,
     pub keep_ms: i64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub away_reasons: Vec<String>,
+    pub away_asks: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u16>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -101,6 +104,8 @@ impl Default for DeskConfig {
             misses_max: MISSES_MAX,
             when_gone: WhenGone::default(),
             keep_ms: KEEP_MS,
+            away_reasons: Vec::new(),
+            away_asks: false,
             weights: BTreeMap::new(),
             rules: Vec::new(),
         }
@@ -156,6 +161,10 @@ impl DeskConfig {
         }
         if !(1_000..=86_400_000).contains(&self.keep_ms) {
             return wrong("desk.keep_ms", "between 1000 and 86400000");
+        }
+        let is_word = |word: &String| (1..=64).contains(&word.chars().count());
+        if self.away_reasons.len() > REASONS_MAX || !self.away_reasons.iter().all(is_word) {
+            return wrong("desk.away_reasons", format!("at most {REASONS_MAX} of 1 to 64 characters"));
         }
         if let Some((channel, _)) = self.weights.iter().find(|(_, weight)| !(1..=100).contains(*weight)) {
             return wrong(format!("desk.weights.{channel}"), "between 1 and 100 points");
@@ -275,6 +284,8 @@ impl AgentConfig {
                 misses_max: desk.misses_max,
                 when_gone: desk.when_gone,
                 keep_ms: desk.keep_ms,
+                reasons: desk.away_reasons.clone(),
+                away_asks: desk.away_asks,
             },
         }
     }

@@ -108,6 +108,11 @@ const DOCS: &[(&str, &str)] = &[
         "What becomes of the conversations of an agent who is gone: requeue (they wait again, before others) or keep.",
     ),
     ("tenants.desk.keep_ms", "How long they are kept for the agent to come back, where they are kept."),
+    (
+        "tenants.desk.away_reasons",
+        "What agents may say for being away, one of which is required. Without any they say anything.",
+    ),
+    ("tenants.desk.away_asks", "An agent is away only when a supervisor says yes."),
     ("tenants.desk.weights", "Points that a conversation takes, by channel."),
     ("tenants.desk.weights.*", "Of this channel."),
     ("tenants.desk.rules", "Which conversations need what; the first rule that fits one counts."),
@@ -232,6 +237,7 @@ mod tests {
         queue.rings = vec![Ring { after_ms: 30_000, relax: 2 }];
         queue.dispositions = vec!["solved".into()];
         agent.skills = [("returns".to_owned(), 7)].into();
+        tenant.desk.away_reasons = vec!["lunch".into()];
         tenant.desk.weights = [("mail".to_owned(), 1)].into();
         let (channel, lang, queue) = (Some("web".into()), Some("en".into()), Some("support".into()));
         tenant.desk.rules =

@@ -120,7 +120,7 @@ pub(crate) async fn agents(State(edge): State<Arc<Edge>>, Staff(principal): Staf
         items.push(json!({
             "id": agent.id, "name": agent.name, "queues": agent.policy.serves, "skills": agent.skills,
             "state": view["state"], "reason": view["reason"], "capacity": view["capacity"],
-            "taken": view["taken"], "places": view["places"],
+            "taken": view["taken"], "places": view["places"], "asked": view["asked"],
         }));
     }
     Ok(Json(json!({ "items": items })))

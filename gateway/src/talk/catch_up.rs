@@ -4,18 +4,26 @@
 use std::sync::Arc;
 
 use conversa_actors::address::Address;
+use conversa_actors::behaviour::Behaviour;
+use conversa_actors::behaviours::Agent;
 use conversa_actors::cell::envelope::{Envelope, unseal};
 use conversa_engine::conversation::Event;
+use serde_json::json;
 
 use super::{Goodbye, Talk, goodbye, taken};
 use crate::wire::Bye;
 
 /// Events of one page.
 const PAGE: usize = 64;
+/// How an agent is.
+const PRESENCE: &str = "agent.presence";
 
 impl Talk {
     /// Reads one page of `source`; comes again until the conversation is live.
     pub(super) async fn catch_up(&mut self, source: &Address) -> Result<(), Goodbye> {
+        if source.kind == Agent::KIND {
+            return self.show_agent(source).await;
+        }
         let stream = Arc::clone(&self.stream);
         let Some(after) = stream.socket.behind(source) else { return self.caught_up(source) };
         let entries = self.edge.host.journal().read(source, after, PAGE).await;
@@ -40,6 +48,26 @@ impl Talk {
         let end = entries.len() < PAGE;
         if stream.socket.caught_up(source, shown, end) {
             sent.behind.retain(|other| other != source);
+        }
+        Ok(())
+    }
+
+    /// How an agent is now. Skipped first: what changes while it is looked up comes again.
+    async fn show_agent(&mut self, source: &Address) -> Result<(), Goodbye> {
+        self.stream.socket.skip(source);
+        let view = self.edge.host.view_json(source).await;
+        let stream = Arc::clone(&self.stream);
+        let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
+        sent.behind.retain(|other| other != source);
+        // An actor that cannot be asked now tells of its next change.
+        if let Ok(view) = view
+            && self.wishes.wants(PRESENCE)
+        {
+            let d = json!({
+                "agent": source.key, "state": view["state"], "reason": view["reason"], "asked": view["asked"],
+                "capacity": view["capacity"], "taken": view["taken"], "places": view["places"],
+            });
+            self.own_event(&mut sent, PRESENCE, d);
         }
         Ok(())
     }

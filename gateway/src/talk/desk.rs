@@ -115,7 +115,7 @@ impl Talk {
     }
 
     /// An agent of the company, by its name there.
-    fn known_agent(&self, agent: &str) -> Result<Person, Refusal> {
+    pub(super) fn known_agent(&self, agent: &str) -> Result<Person, Refusal> {
         let id = PersonId::new(agent);
         let company = self.edge.company(&self.principal.tenant)?;
         match company.agent(&id) {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use conversa_actors::address::Address;
+use conversa_actors::behaviour::Behaviour;
+use conversa_actors::behaviours::Agent;
 use conversa_actors::cell::machine::{Accepted, Answer};
 use conversa_actors::lobby::{Murmur, Out};
 use conversa_cluster::clock::random;
@@ -34,6 +36,8 @@ impl Talk {
             }
             match stream.socket.next() {
                 None => return Ok(false),
+                // An agent is shown as it stands, by the task that reads what is behind.
+                Some(Out::Event { source, .. }) if source.kind == Agent::KIND => sent.behind.push(source),
                 Some(Out::Event { source, seq, event }) => {
                     if let Some(event) = event.downcast_ref::<Event>() {
                         self.event(&mut sent, &source, seq, event);

@@ -80,7 +80,7 @@ const METHODS: &str = "message.send, message.edit, message.recall, message.react
      history.page, auth.refresh (visitors and agents); conversation.open, human.request, queue.leave (visitors); \
      presence.set, offer.accept, offer.decline, conversation.transfer, transfer.withdraw, conversation.wrap, consult.start, \
      consult.complete, consult.drop, consult.conference (agents); monitor.start, whisper.send, barge.in, takeover, \
-     force.assign, message.send, queue.pause, history.page, and what agents do with one that they took over (supervisors)";
+     force.assign, agents.watch, presence.approve, message.send, queue.pause, history.page, and what agents do with one that they took over (supervisors)";
 
 impl Talk {
     /// Takes a request; what it asks for is answered through the socket's queue.
@@ -159,6 +159,8 @@ impl Talk {
             ("whisper.send", Role::Supervisor) => self.whisper(head, bytes, id),
             ("barge.in", Role::Supervisor) => self.barge_in(head, bytes, id),
             ("queue.pause", Role::Supervisor) => self.pause_queue(bytes, id),
+            ("agents.watch", Role::Supervisor) => self.watch_agents(bytes, id),
+            ("presence.approve", Role::Supervisor) => self.answer_away(bytes, id),
             (
                 method @ ("queue.leave"
                 | "conversation.transfer"
@@ -174,6 +176,8 @@ impl Talk {
                 | "whisper.send"
                 | "barge.in"
                 | "queue.pause"
+                | "agents.watch"
+                | "presence.approve"
                 | "conversation.open"
                 | "human.request"
                 | "offer.accept"
@@ -269,7 +273,12 @@ impl Talk {
             let command = AgentCommand::SetPresence { presence: state, capacity, reason };
             edge.host.ask(&agent, Payload::of(command)).await?;
             let view = edge.host.view_json(&agent).await?;
-            Ok(json!({ "state": view["state"], "capacity": view["capacity"], "places": view["places"] }))
+            let mut d =
+                json!({ "state": view["state"], "capacity": view["capacity"], "places": view["places"] });
+            if let (Some(map), false) = (d.as_object_mut(), view["asked"].is_null()) {
+                map.insert("asked".into(), view["asked"].clone());
+            }
+            Ok(d)
         });
         Ok(())
     }

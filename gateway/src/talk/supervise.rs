@@ -1,15 +1,15 @@
-//! Methods of supervisors: watch, whisper, barge in, pause a queue.
+//! Methods of supervisors: watch, whisper, barge in, pause a queue, see agents and let them be away.
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
-use conversa_actors::behaviours::Queue;
+use conversa_actors::behaviours::{Agent, Queue};
 use conversa_actors::letter::Payload;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{Command, DeskCommand};
-use conversa_engine::desk::QueueCommand;
+use conversa_engine::desk::{AgentCommand, QueueCommand};
 use conversa_engine::refusal::{Code, Refusal};
 use serde::Deserialize;
 use serde_json::json;
@@ -30,6 +30,13 @@ fn yes() -> bool {
 #[derive(Deserialize)]
 struct Whisper {
     content: Content,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    agent: String,
+    #[serde(default = "yes")]
+    approved: bool,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +75,32 @@ impl Talk {
     pub(super) fn barge_in(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Switch { on } = self.params(bytes)?;
         self.ask_desk(head, id, DeskCommand::BargeIn(on))
+    }
+
+    /// Is shown how the company's agents are from now on, or no longer; how they are now says `GET /v1/agents`.
+    pub(super) fn watch_agents(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Switch { on } = self.params(bytes)?;
+        let (lobby, socket) = (self.edge.host.lobby(), &self.stream.socket);
+        if on {
+            lobby.watch(socket)
+        } else {
+            lobby.unwatch(socket)
+        }
+        socket.reply(id, Ok(json!({ "on": on })));
+        Ok(())
+    }
+
+    /// Answers an agent who asks to be away.
+    pub(super) fn answer_away(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Answer { agent, approved } = self.params(bytes)?;
+        let agent = self.known_agent(&agent)?;
+        self.spawn(id, move |edge, principal| async move {
+            let address = Address::new(principal.tenant, Agent::KIND, agent.id.shared());
+            let answer = AgentCommand::AnswerAway { approved, by: principal.id };
+            edge.host.ask(&address, Payload::of(answer)).await?;
+            Ok(json!({ "approved": approved }))
+        });
+        Ok(())
     }
 
     /// Stops assignment of a queue, or lets it go on.

@@ -172,6 +172,44 @@ test_('the desk is worked by keyboard', async () => {
   assert.equal(await page.getByTestId('chat').getAttribute('data-cv'), agent.cv, 'once round the list');
 });
 
+test_('a colleague takes it over, asks back, and gives it back', async () => {
+  const colleague = await person(browser, { lang: 'en' });
+  const { page } = colleague;
+  const offer = (page) => page.locator(`[data-testid=offer][data-cv="${agent.cv}"]`).getByTestId('accept');
+  const hand = async (page, to, how) => {
+    await page.getByTestId('hand').click();
+    await page.getByTestId('hand-to').locator(`option[value="agent:${to}"]:not([disabled])`).waitFor({ state: 'attached' });
+    await page.getByTestId('hand-to').selectOption(`agent:${to}`);
+    await page.getByTestId('hand-summary').fill('has asked for a refund');
+    assert.deepEqual(await stumblingBlocks(page), [], 'the dialog');
+    await page.getByTestId(how).click();
+  };
+  await page.goto(`${base}/desk`);
+  await page.getByTestId('agent-choice').last().click();
+  await page.getByTestId('presence-online').click();
+  await until('online', async () => (await page.getByTestId('presence-online').getAttribute('aria-pressed')) === 'true');
+
+  await hand(agent.page, 'ag_tom', 'transfer');
+  await agent.page.getByTestId('second').waitFor();
+  await offer(page).click();
+  await page.getByTestId('hand').waitFor();
+  await until('the agent has it no more', async () => (await agent.page.locator(`[data-testid=conversation][data-cv="${agent.cv}"]`).count()) === 0);
+
+  await hand(page, 'ag_mei', 'consult');
+  await offer(agent.page).click();
+  await agent.page.getByTestId('consultant').waitFor();
+  await say(agent.page, 'between us');
+  await until('the colleague reads it', async () => (await messages(page)).some(([, text]) => text === 'between us'));
+  assert.ok(!(await messages(visitor.page)).some(([, text]) => text === 'between us'), 'the visitor does not');
+  assert.deepEqual(await stumblingBlocks(page), [], 'the desk of who consults');
+  await page.getByTestId('complete').click();
+  await agent.page.getByTestId('hand').waitFor();
+  await page.getByTestId('presence-away').click();
+  await until('away', async () => (await page.getByTestId('presence-away').getAttribute('aria-pressed')) === 'true');
+  silent(colleague);
+  await colleague.context.close();
+});
+
 test_('the agent closes; the visitor is told and may begin anew', async () => {
   const { page } = agent;
   await page.getByTestId('close').click();

@@ -99,6 +99,8 @@ fn fold(
                 });
             }
             AgentEvent::Renewed { .. }
+            | AgentEvent::AwayAsked { .. }
+            | AgentEvent::AwayAnswered { .. }
             | AgentEvent::PlaceDenied { .. }
             | AgentEvent::PlaceConfirmed { .. }
             | AgentEvent::Doubted { .. } => {}

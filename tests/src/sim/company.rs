@@ -148,6 +148,7 @@ impl Company {
                 misses_max: 3,
                 when_gone: self.when_gone,
                 keep_ms: 6_000,
+                ..AgentPolicy::default()
             },
         }
     }

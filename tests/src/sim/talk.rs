@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use conversa_actors::address::Address;
+use conversa_actors::behaviour::Behaviour;
+use conversa_actors::behaviours::Agent;
 use conversa_actors::cell::envelope::{Envelope, unseal};
 use conversa_actors::cell::machine::{Answer, Asker, Request, SocketAsker, unknown_outcome};
 use conversa_actors::letter::Payload;
@@ -91,6 +93,8 @@ impl World {
                     }
                 }
                 Out::Answer { request, answer, .. } => self.answered(place, request, answer),
+                // An agent is shown as it stands, not event by event.
+                Out::Behind { source, .. } if source.kind == Agent::KIND => talk.socket.skip(&source),
                 Out::Behind { source, .. } => talk.behind.push(source),
                 Out::Reply { .. } | Out::Murmur(_) => {}
                 Out::Replaced | Out::Drain => return self.close_talk(place),

@@ -15,11 +15,14 @@ impl Agent {
                 if serves.is_some() {
                     self.serves.clone_from(serves);
                 }
-                (self.misses, self.kept_until) = (0, None);
+                (self.misses, self.kept_until, self.asked) = (0, None, None);
             }
+            AgentEvent::AwayAsked { reason, at } => self.asked = Some((*at, reason.clone())),
+            AgentEvent::AwayAnswered { .. } => self.asked = None,
             AgentEvent::Renewed { at } => self.seen = *at,
             AgentEvent::Left { lost, kept_until, .. } => {
                 (self.presence, self.reason, self.misses) = (Presence::Offline, None, 0);
+                self.asked = None;
                 match kept_until {
                     None => self.places.clear(),
                     Some(_) => {

@@ -86,7 +86,12 @@ fn race(world: &mut World, chance: &mut Chance, people: &[PersonId], old: &[(Con
                 Phase::Assigned { agent: holder, .. } if holder.id == *agent => {
                     assert!(matches!(code, Code::Duplicate | Code::AlreadyTaken), "{code:?}")
                 }
-                Phase::Assigned { .. } => assert_eq!(code, Code::AlreadyTaken),
+                Phase::Assigned { agent: holder, .. } => {
+                    assert_eq!(code, Code::AlreadyTaken);
+                    let refusal = world.accepts(id, agent, &offer).expect_err("it is taken");
+                    let who = holder.id.as_str();
+                    assert!(refusal.detail.contains(who), "{refusal} does not name {who}");
+                }
                 Phase::Offered(..) => assert!(matches!(code, Code::AlreadyTaken | Code::Gone), "{code:?}"),
                 Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Closed { .. } => {
                     assert_eq!(code, Code::Gone)

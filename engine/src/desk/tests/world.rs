@@ -192,7 +192,10 @@ impl World {
                     ));
                 }
                 AgentEvent::PlaceReleased { .. } => {}
-                AgentEvent::Renewed { .. } | AgentEvent::PlaceConfirmed { .. } => tell = false,
+                AgentEvent::Renewed { .. }
+                | AgentEvent::PlaceConfirmed { .. }
+                | AgentEvent::AwayAsked { .. }
+                | AgentEvent::AwayAnswered { .. } => tell = false,
             }
             if tell {
                 self.post(&me, Letter::Queue(self.seen(id)));
@@ -365,7 +368,17 @@ impl World {
         agent: &PersonId,
         offer: &OfferId,
     ) -> Result<(), Code> {
+        self.accepts(id, agent, offer).map_err(|refusal| refusal.code)
+    }
+
+    /// The same, with why not.
+    pub(super) fn accepts(
+        &mut self,
+        id: ConversationId,
+        agent: &PersonId,
+        offer: &OfferId,
+    ) -> Result<(), Refusal> {
         let accept = Command::Accept { agent: agent.clone(), offer: offer.clone() };
-        self.conversation_does(id, accept).map_err(|refusal| refusal.code)
+        self.conversation_does(id, accept)
     }
 }

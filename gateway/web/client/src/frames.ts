@@ -33,6 +33,27 @@ export interface ConversationView {
   opened_ts: number;
   closed_ts: number | null;
   waiting_since_ts: number | null;
+  /** It is about to change hands, or a second agent is consulted; agents only. */
+  handover?: Handover | null;
+  /** It has ended, and its agent may still say how; agents only. */
+  wrap?: WrapUp | null;
+}
+
+/** A handover under way. */
+export interface Handover {
+  kind: 'transfer' | 'consult' | 'force_assign' | 'take_over';
+  state: 'asked' | 'offered' | 'joined';
+  to: Person;
+  offer: string;
+  summary: string;
+  expires_ts: number | null;
+}
+
+/** An agent says how a conversation ended, in one of `codes` when there are any. */
+export interface WrapUp {
+  agent: string;
+  until_ts: number;
+  codes: string[];
 }
 
 export interface Presence {

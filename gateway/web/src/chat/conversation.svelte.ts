@@ -1,6 +1,6 @@
 // One conversation as a page sees it: its transcript in the order of its log, and its state at the newest event.
 
-import type { ConversationView, Ev, EventData, Message } from '@conversa/client';
+import type { ConversationView, Ev, EventData, Handover, Message, WrapUp } from '@conversa/client';
 
 /** One line of a transcript. */
 export type Entry = { o: number; ts: number; message: Message; event: null } | { o: number; ts: number; message: null; event: { k: string; d: EventData } };
@@ -127,12 +127,31 @@ export function after(view: ConversationView, { k, o, ts, d }: { k: string; o: n
       next.closed_ts = ts;
       next.waiting_since_ts = null;
       break;
+    case 'conversation.handover':
+      next.handover = handed(view.handover, d);
+      break;
+    case 'conversation.transferred':
+      next.handover = null;
+      break;
+    case 'conversation.wrapping':
+      next.wrap = d as unknown as WrapUp;
+      break;
+    case 'conversation.wrapped':
+      next.wrap = null;
+      break;
     case 'conversation.reopened':
       next.agent = null;
       next.closed_ts = null;
       break;
   }
   return next;
+}
+
+/** What the first word said stands until the last. */
+function handed(known: Handover | null | undefined, d: EventData): Handover | null {
+  const { kind, state, to, offer, summary, expires_ts } = d as unknown as Omit<Handover, 'state'> & { state: string };
+  if (state !== 'asked' && state !== 'offered' && state !== 'joined') return null;
+  return { kind, state, to, offer, summary: summary ?? known?.summary ?? '', expires_ts: expires_ts ?? null };
 }
 
 function waiting(since: number | null, message: Message | undefined): number | null {

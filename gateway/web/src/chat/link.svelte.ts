@@ -89,10 +89,10 @@ export class Link {
   }
 
   /** Says something; false when too much waits already. */
-  send(cv: string | null, content: Content): boolean {
+  send(cv: string | null, content: Content, visibility: 'public' | 'internal' = 'public'): boolean {
     if (this.#sending.length >= WAITING_MAX) return false;
     // What becomes of it is told by `failed` and the event.
-    this.#with((client) => void client.send(cv, content).catch(() => undefined));
+    this.#with((client) => void client.send(cv, content, visibility === 'internal' ? { visibility } : {}).catch(() => undefined));
     return true;
   }
 

@@ -1,8 +1,8 @@
 // What the agent's page knows and does: presence, offers, many conversations in the order in which they must be answered.
 
 import { read, readJson, write, writeJson } from '../keep';
-import { Tokens } from '../token';
-import type { LogEvent, Presence, PresenceState } from '@conversa/client';
+import { bearer, Tokens } from '../token';
+import { type ConversationView, type LogEvent, type Presence, type PresenceState, Rest } from '@conversa/client';
 import type { Conversation } from '../chat/conversation.svelte';
 import { Link } from '../chat/link.svelte';
 import { clock } from '../clock.svelte';
@@ -12,8 +12,22 @@ const MARKS_MAX = 300;
 /** Conversations held at once; beyond it those of others are let go. */
 const KEPT_MAX = 300;
 
+/** A colleague, as `/v1/agents` has it. */
+export interface Colleague {
+  id: string;
+  name: string;
+  state: string;
+}
+
+/** A queue, as `/v1/queues` has it. */
+export interface QueueLine {
+  id: string;
+  name: Record<string, string>;
+}
+
 export class Desk {
   readonly link: Link;
+  readonly #rest: Rest;
   /** The conversation on the right. */
   chosen = $state<string | null>(null);
   /** Up to which offset each conversation was read. */
@@ -30,13 +44,13 @@ export class Desk {
   offers: Conversation[] = $derived.by(() => {
     const now = this.link.serverNow(clock.now);
     return this.link.conversations
-      .filter(({ view }) => view.phase === 'offered' && view.offer?.agent === this.agent && view.offer.expires_ts > now)
-      .sort((a, b) => (a.view.offer?.expires_ts ?? 0) - (b.view.offer?.expires_ts ?? 0));
+      .filter(({ view }) => (this.offerTo(view)?.expires_ts ?? 0) > now)
+      .sort((a, b) => (this.offerTo(a.view)?.expires_ts ?? 0) - (this.offerTo(b.view)?.expires_ts ?? 0));
   });
   /** Mine: whoever waits longest first, then the answered ones, newest first, then the closed ones. */
   mine: Conversation[] = $derived.by(() =>
     this.link.conversations
-      .filter(({ view }) => view.agent?.id === this.agent && (view.phase === 'assigned' || view.phase === 'closed'))
+      .filter(({ view }) => (view.agent?.id === this.agent || this.consulted(view)) && (view.phase === 'assigned' || view.phase === 'closed'))
       .sort(byUrgency),
   );
   open: Conversation[] = $derived(this.mine.filter(({ view }) => view.phase === 'assigned'));
@@ -55,7 +69,9 @@ export class Desk {
     this.#chosenKey = `conversa.desk.${agent}.chosen`;
     this.marks = readJson<Record<string, number>>(this.#marksKey, {});
     this.chosen = read(this.#chosenKey);
-    this.link = new Link('agent', agent, new Tokens('agent', agent), {
+    const tokens = new Tokens('agent', agent);
+    this.#rest = new Rest(bearer(tokens));
+    this.link = new Link('agent', agent, tokens, {
       ready: (views) => this.#ready(new Set(views.map((view) => view.cv))),
       event: (conversation, ev) => this.#event(conversation, ev),
     });
@@ -67,6 +83,44 @@ export class Desk {
 
   stop(): void {
     this.link.stop();
+  }
+
+  /** The offer to me that is there, from a queue or from a colleague. */
+  offerTo({ phase, offer, handover }: ConversationView): { offer: string; expires_ts: number } | null {
+    if (phase === 'offered' && offer?.agent === this.agent) return offer;
+    if (handover?.state !== 'offered' || handover.to.id !== this.agent) return null;
+    return { offer: handover.offer, expires_ts: handover.expires_ts ?? 0 };
+  }
+
+  /** I am in it as a consultant. */
+  consulted({ handover }: ConversationView): boolean {
+    return handover?.state === 'joined' && handover.to.id === this.agent;
+  }
+
+  /** To whom a conversation can be given. */
+  async targets(): Promise<[Colleague[], QueueLine[]]> {
+    const [agents, queues] = await Promise.all([this.#rest.get<{ items: Colleague[] }>('/v1/agents'), this.#rest.get<{ items: QueueLine[] }>('/v1/queues')]);
+    return [agents.items.filter(({ id }) => id !== this.agent), queues.items];
+  }
+
+  async transfer({ cv }: Conversation, to: { agent: string } | { queue: string }, summary: string): Promise<void> {
+    await this.link.ask('conversation.transfer', { cv, d: { to, summary } });
+  }
+
+  async consult({ cv }: Conversation, agent: string, summary: string): Promise<void> {
+    await this.link.ask('consult.start', { cv, d: { agent, summary } });
+  }
+
+  async complete({ cv }: Conversation): Promise<void> {
+    await this.link.ask('consult.complete', { cv, d: {} });
+  }
+
+  async withdraw({ cv }: Conversation): Promise<void> {
+    await this.link.ask('transfer.withdraw', { cv, d: {} });
+  }
+
+  async wrapUp({ cv }: Conversation, disposition: string): Promise<void> {
+    await this.link.ask('conversation.wrap', { cv, d: { disposition } });
   }
 
   /** Visitor's messages that were not looked at. */
@@ -116,13 +170,15 @@ export class Desk {
 
   async accept(conversation: Conversation): Promise<void> {
     const { cv, view } = conversation;
-    if (!view.offer) return;
+    const offer = this.offerTo(view);
+    if (!offer) return;
     this.choose(cv);
-    await this.link.ask('offer.accept', { cv, d: { offer: view.offer.offer } });
+    await this.link.ask('offer.accept', { cv, d: { offer: offer.offer } });
   }
 
   async decline({ cv, view }: Conversation): Promise<void> {
-    if (view.offer) await this.link.ask('offer.decline', { cv, d: { offer: view.offer.offer } });
+    const offer = this.offerTo(view);
+    if (offer) await this.link.ask('offer.decline', { cv, d: { offer: offer.offer } });
   }
 
   async close({ cv }: Conversation): Promise<void> {
@@ -149,7 +205,8 @@ export class Desk {
   #event(conversation: Conversation, ev: LogEvent): void {
     const { cv, view } = conversation;
     const live = view.o === ev.o;
-    if (live && ev.k === 'conversation.offered' && view.offer?.agent === this.agent && view.offer.expires_ts > this.link.serverNow(Date.now())) {
+    const offers = ev.k === 'conversation.offered' || ev.k === 'conversation.handover';
+    if (live && offers && (this.offerTo(view)?.expires_ts ?? 0) > this.link.serverNow(Date.now())) {
       this.announced = this.announce(conversation);
     }
     if (this.link.conversations.length > KEPT_MAX) this.#forgetOthers();
@@ -160,7 +217,7 @@ export class Desk {
   /** Lets go of conversations that went back to the queue or to somebody else; they are read again if they come back. */
   #forgetOthers(): void {
     for (const { cv, view } of this.link.conversations) {
-      const ours = view.agent?.id === this.agent || view.offer?.agent === this.agent;
+      const ours = view.agent?.id === this.agent || view.offer?.agent === this.agent || view.handover?.to.id === this.agent;
       if (!ours) this.link.drop(cv);
     }
   }
@@ -170,7 +227,7 @@ export class Desk {
     const presence = this.link.presence;
     if (!presence) return;
     const places = this.link.conversations.filter(
-      ({ view }) => (view.phase === 'assigned' && view.agent?.id === this.agent) || (view.phase === 'offered' && view.offer?.agent === this.agent),
+      ({ view }) => (view.phase === 'assigned' && view.agent?.id === this.agent) || this.offerTo(view) !== null || this.consulted(view),
     ).length;
     if (places !== presence.places) this.link.presence = { ...presence, places };
   }
