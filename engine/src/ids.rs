@@ -129,7 +129,23 @@ impl ConversationId {
     /// The text id of the message at offset `seq` of this conversation: derived, so it needs no storage.
     #[must_use]
     pub fn message(self, seq: u64) -> String {
-        format!("ms_{:032x}.{seq}", self.0)
+        let (hex, mut digits) = (self.hex(), [0; 20]);
+        let mut text = String::with_capacity("ms_".len() + hex.len() + 1 + digits.len());
+        text.push_str("ms_");
+        text.push_str(as_text(&hex));
+        text.push('.');
+        text.push_str(decimal(seq, &mut digits));
+        text
+    }
+
+    /// Its 32 hex digits: written by hand, because every message names its conversation several times on its way.
+    fn hex(self) -> [u8; 32] {
+        let mut hex = [0; 32];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 0xf)];
+        }
+        hex
     }
 
     /// The offset inside the text id of a message of this conversation; `None` for any other text.
@@ -143,13 +159,33 @@ impl ConversationId {
 
 impl fmt::Display for ConversationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cv_{:032x}", self.0)
+        f.write_str("cv_")?;
+        f.write_str(as_text(&self.hex()))
     }
 }
 
 impl fmt::Debug for ConversationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+fn as_text(ascii: &[u8]) -> &str {
+    std::str::from_utf8(ascii).unwrap_or_default()
+}
+
+/// The decimal digits of `number`, at the end of `digits`.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = HEX[(number % 10) as usize];
+        number /= 10;
+        if number == 0 {
+            return as_text(&digits[start..]);
+        }
     }
 }
 
@@ -204,6 +240,11 @@ mod tests {
         assert_eq!(id.shard(), shard);
         assert_eq!(id.opened(), Time::from_ms(1_764_000_000_000));
         assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.to_string(), format!("cv_{:032x}", id.0));
+        for seq in [0, 1, 9, 10, 4_096, u64::MAX] {
+            assert_eq!(id.message(seq), format!("ms_{:032x}.{seq}", id.0));
+            assert_eq!(id.offset_of(&id.message(seq)), Some(seq));
+        }
         assert_eq!("cv_00".parse::<ConversationId>(), Err(NotAConversationId));
         assert_eq!(id.to_string().to_uppercase().parse::<ConversationId>(), Err(NotAConversationId));
     }

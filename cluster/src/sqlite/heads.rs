@@ -139,8 +139,11 @@ impl Heads {
 
     /// The log now ends here.
     pub(super) fn advance(&mut self, of: &Address, head: Head) {
-        let before = self.known.get(of).copied();
-        self.set(of, head, before);
+        let before = match self.known.get_mut(of) {
+            Some(known) => Some(std::mem::replace(known, head)),
+            None => self.known.insert(of.clone(), head),
+        };
+        self.undo.push((of.clone(), before));
     }
 
     fn set(&mut self, of: &Address, head: Head, before: Option<Head>) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use conversa_actors::port::{
     APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Row, RowKey, StoreError,
 };
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::State;
 use super::heads::{Head, Heads};
@@ -22,6 +22,8 @@ pub(super) enum Job {
     /// Rows.
     Put(Vec<Row>, Done<Result<(), StoreError>>),
 }
+
+const INSERT: &str = "INSERT INTO event(id, stream, seq, epoch, body) VALUES(?1, ?2, ?3, ?4, ?5)";
 
 /// What is to be told once the transaction is on the disk.
 enum Told {
@@ -132,10 +134,19 @@ fn write_all(
             None
         }
     };
+    // Prepared once for all that is written together.
+    let mut insert =
+        match transaction.as_ref().map(|transaction| transaction.prepare_cached(INSERT)).transpose() {
+            Ok(insert) => insert,
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        };
     for job in jobs {
-        let written = match (&transaction, &failed) {
-            (Some(transaction), None) => write_one(transaction, heads, &job),
-            (Some(_) | None, _) => Ok(Ok(())),
+        let written = match (&transaction, &mut insert, &failed) {
+            (Some(transaction), Some(insert), None) => write_one(transaction, insert, heads, &job),
+            (Some(_) | None, ..) => Ok(Ok(())),
         };
         let result = written.unwrap_or_else(|error| {
             failed = Some(error);
@@ -146,6 +157,7 @@ fn write_all(
             Job::Put(_, done) => Told::Put(done),
         });
     }
+    drop(insert);
     match (transaction, failed) {
         (Some(transaction), None) => transaction.commit().map_err(|error| {
             let unknown = !never_written(&error);
@@ -169,11 +181,12 @@ fn never_written(error: &rusqlite::Error) -> bool {
 /// The inner result is the append's own: a conflict of one does not undo the others.
 fn write_one(
     connection: &Connection,
+    insert: &mut CachedStatement<'_>,
     heads: &mut Heads,
     job: &Job,
 ) -> rusqlite::Result<Result<(), AppendError>> {
     match job {
-        Job::Append(append, _) => write_events(connection, heads, append),
+        Job::Append(append, _) => write_events(connection, insert, heads, append),
         Job::Put(rows, _) => {
             for row in rows {
                 write_row(connection, row)?;
@@ -185,6 +198,7 @@ fn write_one(
 
 fn write_events(
     connection: &Connection,
+    insert: &mut CachedStatement<'_>,
     heads: &mut Heads,
     append: &Append,
 ) -> rusqlite::Result<Result<(), AppendError>> {
@@ -202,8 +216,6 @@ fn write_events(
     if append.first != head.seq + 1 {
         return written_before(connection, heads, append, head.seq);
     }
-    let mut insert = connection
-        .prepare_cached("INSERT INTO event(id, stream, seq, epoch, body) VALUES(?1, ?2, ?3, ?4, ?5)")?;
     for (body, seq) in append.bodies.iter().zip(append.first..) {
         let event = heads.next(head.stream, seq);
         insert.execute(params![event, head.stream, signed(seq), signed(append.epoch), &**body])?;
