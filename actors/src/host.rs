@@ -32,7 +32,7 @@ use crate::lobby::{Lobby, Socket};
 use crate::port::outside::Outside;
 use crate::port::{Clock, Journal, Rows, StoreError};
 use crate::registry;
-use crate::tenant::Tenant;
+use crate::tenant::{InForce, Tenant};
 use crate::watcher::Gathering;
 use alarm::{Alarm, Bell};
 use roster::Roster;
@@ -76,7 +76,7 @@ pub struct Host {
     ports: Ports,
     bounds: Bounds,
     epoch: u64,
-    tenants: HashMap<TenantId, Arc<Tenant>>,
+    tenants: HashMap<TenantId, InForce>,
     regions: HashMap<&'static str, Region>,
     roster: Roster,
     alarm: Alarm,
@@ -113,7 +113,7 @@ impl Host {
             ports,
             bounds,
             epoch,
-            tenants: tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect(),
+            tenants: tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant.into())).collect(),
             regions,
             roster: Roster::default(),
             alarm: Alarm::default(),
@@ -163,10 +163,17 @@ impl Host {
         self.roster.len()
     }
 
-    /// The company `id`.
+    /// The company `id`, as its settings are now.
     #[must_use]
-    pub fn tenant(&self, id: &TenantId) -> Option<&Arc<Tenant>> {
-        self.tenants.get(id)
+    pub fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        self.tenants.get(id).map(InForce::now)
+    }
+
+    /// Puts a company's settings in force; false when the node has no such company.
+    pub fn resettle(&self, tenant: Arc<Tenant>) -> bool {
+        let Some(in_force) = self.tenants.get(&tenant.id) else { return false };
+        in_force.replace(tenant);
+        true
     }
 
     /// A request from a socket: answered through the socket's queue.
@@ -253,7 +260,7 @@ impl Host {
         let tenant = self.tenants.get(&address.tenant)?;
         let setting = Setting {
             address: address.clone(),
-            tenant: Arc::clone(tenant),
+            tenant: tenant.clone(),
             epoch: self.epoch,
             followers: &[],
             watchers: Vec::new(),

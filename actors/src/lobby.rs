@@ -113,6 +113,17 @@ impl Lobby {
         }
     }
 
+    /// Shows something fleeting on the connected sockets of all people of a company who are meant.
+    pub fn murmur_to(&self, tenant: &TenantId, meant: impl Fn(&PersonId) -> bool, murmur: &Arc<Murmur>) {
+        for stripe in &self.stripes {
+            let people = stripe.lock();
+            let sockets = people.iter().filter(|((of, person), _)| of == tenant && meant(person));
+            for socket in sockets.flat_map(|(_, sockets)| sockets) {
+                socket.murmur(murmur);
+            }
+        }
+    }
+
     /// From now on the socket is shown how the company's agents are, until it is detached.
     pub fn watch(&self, socket: &Arc<Socket>) {
         if !socket.set_watching(true) {

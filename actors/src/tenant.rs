@@ -1,16 +1,75 @@
-//! A company's settings as the behaviours see them: fixed while a node runs.
+//! A company's settings as the behaviours see them: replaced as a whole, never changed in place.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use conversa_engine::bot::{Index, Thresholds};
 use conversa_engine::conversation::{Opening, Wait};
 use conversa_engine::desk::{AgentPolicy, QueuePolicy, Skills};
 use conversa_engine::ids::{BotId, PersonId, QueueId, TenantId};
 use conversa_engine::quality::ScoreCard;
+use parking_lot::RwLock;
+
+/// A company's settings in force: what all of its cells share, and the copy that one of them has read.
+///
+/// A cell looks once per step, so that one decision never sees two versions; while nothing changes that costs one load.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    shared: Arc<Shared>,
+    generation: u64,
+    tenant: Arc<Tenant>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    generation: AtomicU64,
+    tenant: RwLock<Arc<Tenant>>,
+}
+
+impl From<Arc<Tenant>> for InForce {
+    fn from(tenant: Arc<Tenant>) -> Self {
+        let shared = Shared { generation: AtomicU64::new(0), tenant: RwLock::new(Arc::clone(&tenant)) };
+        Self { shared: Arc::new(shared), generation: 0, tenant }
+    }
+}
+
+impl Deref for InForce {
+    type Target = Arc<Tenant>;
+
+    fn deref(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+}
+
+impl InForce {
+    /// Reads what is in force now.
+    pub fn refresh(&mut self) {
+        if self.generation != self.shared.generation.load(Ordering::Acquire) {
+            let tenant = self.shared.tenant.read();
+            // Written under the same lock, so the two belong together.
+            self.generation = self.shared.generation.load(Ordering::Acquire);
+            self.tenant = Arc::clone(&tenant);
+        }
+    }
+
+    /// What is in force now.
+    #[must_use]
+    pub fn now(&self) -> Arc<Tenant> {
+        Arc::clone(&self.shared.tenant.read())
+    }
+
+    /// Puts others in force, for every cell from its next step on.
+    pub fn replace(&self, tenant: Arc<Tenant>) {
+        let mut shared = self.shared.tenant.write();
+        *shared = tenant;
+        self.shared.generation.fetch_add(1, Ordering::Release);
+    }
+}
 
 /// One company.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tenant {
     /// Which.
     pub id: TenantId,
@@ -19,7 +78,7 @@ pub struct Tenant {
     /// Its agents.
     pub agents: Vec<AgentSetting>,
     /// The bot that answers first, if there is one.
-    pub bot: Option<BotSetting>,
+    pub bot: Option<Arc<BotSetting>>,
     /// How conversations are scored.
     pub score_card: Arc<ScoreCard>,
     /// How conversations of each kind are routed; the first rule that fits one counts.
@@ -116,6 +175,10 @@ impl Tenant {
 
     /// Says in `wait` what the company's settings make of a conversation that begins to wait.
     pub fn route(&self, opening: &Opening, last: Option<&PersonId>, wait: &mut Wait) {
+        // A conversation that began under other settings may name a queue that is not there any more: nobody would serve it there.
+        if self.queue(&wait.queue).is_none() {
+            wait.queue = self.default_queue().clone();
+        }
         let fits = |rule: &&RuleSetting| {
             rule.channel.as_ref().is_none_or(|channel| *channel == opening.channel)
                 && rule.language.as_ref().is_none_or(|language| *language == opening.language)

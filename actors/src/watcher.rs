@@ -379,6 +379,7 @@ impl<C> Held<C> {
 
 impl<W: Watcher> Machine for Slot<W> {
     fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
+        self.setting.tenant.refresh();
         match input {
             Input::Start => out.push(self.load("")),
             Input::Loaded(loaded) if self.loading => self.loaded(loaded, out),

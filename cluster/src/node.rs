@@ -35,7 +35,8 @@ pub enum StartError {
 }
 
 impl Node {
-    /// Opens the store in `folder`, starts the cells' host, whose calls leave by `outside`, and revives what a crash left undone in the background.
+    /// Opens the store in `folder`, starts the cells' host, whose calls leave by `outside`. [`Node::wake`] then revives what a
+    /// crash left undone.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -54,7 +55,12 @@ impl Node {
         };
         // The lock on the folder makes this process the only owner: one epoch for ever.
         let host = Host::start(ports, bounds, 1, tenants).await?;
-        let waking = Arc::clone(&host);
+        Ok(Self { host, store })
+    }
+
+    /// Revives what a crash left undone, in the background: once the companies' settings are those in force.
+    pub fn wake(&self) {
+        let waking = Arc::clone(&self.host);
         tokio::spawn(async move {
             match waking.wake().await {
                 Ok(0) => {}
@@ -64,7 +70,6 @@ impl Node {
                 }
             }
         });
-        Ok(Self { host, store })
     }
 
     /// The host of its cells.

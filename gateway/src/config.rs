@@ -5,6 +5,7 @@ mod desk;
 mod docs;
 pub mod push;
 pub mod sample;
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use channels::ChannelConfig;
 pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
 pub use docs::print;
 use push::{PushConfig, TenantPush};
+pub use settings::{Flaw, Settings};
 
 /// All that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -332,13 +334,13 @@ impl TenantConfig {
             }
             Some(_) | None => {}
         }
-        if !(1_000..=600_000).contains(&self.offer_ms) {
-            return wrong("offer_ms", "between 1000 and 600000".into());
-        }
         if let Some(Err((key, what))) = self.push.as_ref().map(TenantPush::check) {
             return wrong(key, what);
         }
-        self.check_desk().or_else(|(key, what)| wrong(&key, what))
+        match self.settings().flaws().into_iter().next() {
+            Some(Flaw { at, what }) => wrong(&at, what),
+            None => Ok(()),
+        }
     }
 
     fn company(
@@ -348,21 +350,22 @@ impl TenantConfig {
         channels: Vec<String>,
     ) -> Result<Tenant, ConfigError> {
         let bot = match &self.bot {
-            Some(bot) => Some(BotSetting {
+            Some(bot) => Some(Arc::new(BotSetting {
                 id: BotId::new(bot.id.as_str()),
                 name: bot.name.clone(),
                 index: Index::new(&self.knowledge(base)?),
                 thresholds: Thresholds::default(),
-            }),
+            })),
             None => None,
         };
         let score_card = parse(self.score_card.as_deref(), base, sample::SCORE_CARD, |text| {
             ScoreCard::parse(text).map_err(|error| error.to_string())
         })?;
+        let settings = self.settings();
         Ok(Tenant {
             id: TenantId::new(self.id.as_str()),
-            queues: self.queue_settings(),
-            agents: self.agent_settings(),
+            queues: settings.queues(),
+            agents: settings.agents(),
             bot,
             score_card: Arc::new(score_card),
             rules: self.desk.rule_settings(),

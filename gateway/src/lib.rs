@@ -12,6 +12,7 @@ mod push;
 pub mod replay;
 mod rest;
 mod server;
+mod settings;
 mod socket;
 mod stream;
 mod talk;
@@ -19,4 +20,4 @@ pub mod wire;
 
 pub use channel::Kind as ChannelKind;
 pub use push::Reachable;
-pub use server::{Running, Stop, serve};
+pub use server::{Reload, Running, Stop, serve};

@@ -4,6 +4,7 @@ mod boards;
 mod development;
 pub(crate) mod history;
 mod lists;
+mod settings;
 
 use std::sync::Arc;
 
@@ -51,6 +52,7 @@ pub(crate) fn router(edge: &Arc<Edge>) -> Router {
         .route("/v1/voc/keywords", get(boards::keywords))
         .route("/v1/voc/sentiment", get(boards::sentiment))
         .route("/v1/voc/drilldown", get(boards::drill_down))
+        .merge(settings::routes())
         .merge(push::routes())
         .fallback(pages::page)
         .with_state(Arc::clone(edge))

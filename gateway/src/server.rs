@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::push::Reachable;
 use crate::rest;
+use crate::settings::Book;
 use crate::stream::Streams;
 
 /// Beyond the time that clients have to leave, they get this long to take their goodbye when a node stops.
@@ -44,7 +45,8 @@ pub(crate) struct Edge {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) development: bool,
-    pub(crate) companies: Vec<Arc<Tenant>>,
+    pub(crate) companies: Vec<TenantId>,
+    pub(crate) settings: Book,
     pub(crate) streams: Streams,
     pub(crate) reachable: Arc<Reachable>,
     store: Arc<StoreState>,
@@ -93,7 +95,8 @@ impl Edge {
         auth::sign(secret, principal, self.host.now())
     }
 
-    pub(crate) fn company(&self, tenant: &TenantId) -> Result<&Arc<Tenant>, Refusal> {
+    /// A company, as its settings are now.
+    pub(crate) fn company(&self, tenant: &TenantId) -> Result<Arc<Tenant>, Refusal> {
         self.host.tenant(tenant).ok_or_else(|| Refusal::new(Code::NotFound, "there is no such company"))
     }
 
@@ -183,10 +186,36 @@ impl Running {
         self.ended.await?
     }
 
+    /// What takes in a configuration file that was read again.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        Reload(Arc::clone(&self.edge))
+    }
+
     /// The host of its cells: for tests and the command line.
     #[must_use]
     pub fn host(&self) -> &Arc<Host> {
         &self.edge.host
+    }
+}
+
+/// Takes in the settings of a configuration file that was read again.
+#[derive(Clone)]
+pub struct Reload(Arc<Edge>);
+
+impl std::fmt::Debug for Reload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reload")
+    }
+}
+
+impl Reload {
+    /// Puts in force what the file says of queues, agents and rules where it says something new; the number of companies changed.
+    ///
+    /// # Errors
+    /// When the store cannot write; what was taken in before stays in force.
+    pub async fn take(&self, config: &Config) -> Result<usize, Refusal> {
+        self.0.settings.take_file(config).await
     }
 }
 
@@ -210,7 +239,10 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
     let data = base.join(&config.node.data);
     let reachable = Arc::new(Reachable::new(&config, base, Arc::new(WallClock::default()))?);
     let outside = Arc::clone(&reachable) as _;
-    let node = Node::start(&data, Bounds::from(&config.actors), companies.clone(), outside).await?;
+    let ids = companies.iter().map(|company| company.id.clone()).collect();
+    let node = Node::start(&data, Bounds::from(&config.actors), companies, outside).await?;
+    let settings = Book::open(Arc::clone(node.host()), &config).await?;
+    node.wake();
     let secrets = secrets(&config, &data)?;
     let address = listener.local_addr()?;
     let edge = Arc::new(Edge {
@@ -219,7 +251,8 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         limits: config.limits.clone(),
         metrics: Metrics::new(),
         development: config.node.development,
-        companies,
+        companies: ids,
+        settings,
         streams: Streams::new(Arc::clone(node.host())),
         drain: Duration::from_millis(config.node.drain_ms),
         reachable,

@@ -5,4 +5,5 @@ mod handover;
 mod outside;
 mod process;
 mod protocol;
+mod settings;
 mod streams;

@@ -106,7 +106,7 @@ impl Solo {
     pub fn wake(&mut self) {
         let setting = Setting {
             address: self.address.clone(),
-            tenant: Arc::clone(&self.tenant),
+            tenant: Arc::clone(&self.tenant).into(),
             epoch: 1,
             followers: &[],
             watchers: Vec::new(),

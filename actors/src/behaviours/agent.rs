@@ -83,6 +83,16 @@ impl Behaviour for Agent {
                 }
             }
             AgentEvent::PresenceSet { .. } | AgentEvent::PlaceReleased { .. } => self.tell_queues(cx, out),
+            AgentEvent::Resettled { left, .. } => {
+                self.tell_queues(cx, out);
+                for queue in left {
+                    let (idle_since, taken) = (self.0.idle_since(), self.0.taken());
+                    let agent = me.clone();
+                    let none =
+                        QueueCommand::AgentSeen { agent, free: 0, idle_since, taken, skills: Skills::new() };
+                    out.tell::<Queue>(queue, none);
+                }
+            }
             AgentEvent::Renewed { .. }
             | AgentEvent::PlaceConfirmed { .. }
             | AgentEvent::AwayAsked { .. }
@@ -112,6 +122,7 @@ fn shows(event: &AgentEvent) -> bool {
     matches!(
         event,
         AgentEvent::PresenceSet { .. }
+            | AgentEvent::Resettled { .. }
             | AgentEvent::Left { .. }
             | AgentEvent::AwayAsked { .. }
             | AgentEvent::AwayAnswered { .. }

@@ -25,7 +25,7 @@ use crate::letter::Letter;
 use crate::lobby::Murmur;
 use crate::port::RowKey;
 use crate::registry::{Follower, Watching};
-use crate::tenant::Tenant;
+use crate::tenant::InForce;
 use crate::watcher::slot_address;
 
 /// A due command that made nothing happen is not tried again for this time, milliseconds.
@@ -43,7 +43,7 @@ pub struct Setting {
     /// Its address.
     pub address: Address,
     /// Its company.
-    pub tenant: Arc<Tenant>,
+    pub tenant: InForce,
     /// The epoch of this owner.
     pub epoch: u64,
     /// Behaviours that follow this kind's events.
@@ -262,6 +262,7 @@ impl<B: Behaviour> Core<B> {
 
 impl<B: Behaviour> Machine for Core<B> {
     fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
+        self.setting.tenant.refresh();
         match (self.stage, input) {
             (Stage::Dead, _) => return,
             (Stage::Loading, Input::Start) => out.push(Effect::Load(Load::Row(self.snapshot_key()))),

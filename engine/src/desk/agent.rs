@@ -92,6 +92,11 @@ pub enum AgentCommand {
     },
     /// A sign of life of a connected agent.
     Renew,
+    /// The company's settings have changed: queues are told what the agent serves now.
+    Resettle {
+        /// Points at most, where the settings have a new number; `None` keeps the present one.
+        capacity: Option<u16>,
+    },
     /// The agent's last socket has been gone for the grace time, or the lease ran out.
     Gone,
     /// The agent has not come back in the time for which its conversations were kept.
@@ -159,6 +164,14 @@ pub enum AgentEvent {
     },
     /// A supervisor has answered.
     AwayAnswered { approved: bool, by: PersonId, at: Time },
+    /// It serves other queues, or with other points, as the company's settings have changed.
+    Resettled {
+        capacity: u16,
+        serves: Vec<QueueId>,
+        /// The queues that it does not serve any more: they are told that nothing is free.
+        left: Vec<QueueId>,
+        at: Time,
+    },
     /// A sign of life.
     Renewed { at: Time },
     /// The agent is gone; these conversations are given back, the others are kept until then.
@@ -308,6 +321,7 @@ impl Agent {
             }
             AgentCommand::AnswerAway { approved, by } => self.answer_away(now, approved, by),
             AgentCommand::Renew => Ok(self.renew(now)),
+            AgentCommand::Resettle { capacity } => Ok(self.resettle(now, policy, capacity)),
             AgentCommand::Gone => Ok(self.gone(now, policy)),
             AgentCommand::GiveBack => Ok(match (self.presence, self.kept_until) {
                 (Presence::Offline, Some(until)) if until <= now => self.leave(now),

@@ -5,4 +5,5 @@ mod histories;
 mod misses;
 mod order;
 mod presence;
+mod resettle;
 mod world;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::Config;
-use crate::server::{self, Running};
+use crate::server::{self, Reload, Running};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -52,7 +52,27 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let base = args.config.parent().unwrap_or_else(|| Path::new("."));
     let running = server::serve(config, base).await?;
     println!("listening on http://{}", running.address);
+    tokio::spawn(read_again(running.reload(), args.config.clone()));
     until_stopped(running).await
+}
+
+/// On SIGHUP the file is read again; one that is wrong changes nothing.
+async fn read_again(reload: Reload, file: PathBuf) {
+    let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+        .expect("a process may take SIGHUP");
+    while asked.recv().await.is_some() {
+        let outcome = match Config::read(&file) {
+            Ok(config) => reload.take(&config).await.map_err(|refusal| refusal.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match outcome {
+            Ok(companies) => tracing::info!(
+                companies,
+                "the configuration was read again: these companies have new settings"
+            ),
+            Err(error) => tracing::error!(error, "the configuration was read again and changes nothing"),
+        }
+    }
 }
 
 async fn until_stopped(running: Running) -> anyhow::Result<ExitCode> {

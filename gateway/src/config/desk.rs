@@ -11,7 +11,7 @@ use conversa_engine::desk::{
 use conversa_engine::ids::{PersonId, QueueId, SkillId, is_id};
 use serde::{Deserialize, Serialize};
 
-use super::TenantConfig;
+use super::settings::Flaws;
 use crate::auth::Role;
 
 /// Rules of one company.
@@ -112,76 +112,33 @@ impl Default for DeskConfig {
     }
 }
 
-/// What is wrong, and at which key below the company's.
-type Wrong = (String, String);
-
-fn wrong(key: impl Into<String>, what: impl Into<String>) -> Result<(), Wrong> {
-    Err((key.into(), what.into()))
-}
-
-impl TenantConfig {
-    /// Checks queues, agents and rules.
-    pub(super) fn check_desk(&self) -> Result<(), Wrong> {
-        if self.queues.is_empty() {
-            return wrong("queues", "a company has at least one queue");
-        }
-        self.queues.iter().try_for_each(QueueConfig::check)?;
-        let is_queue = |name: &str| self.queues.iter().any(|queue| queue.id == name);
-        for (place, queue) in self.queues.iter().enumerate() {
-            if self.queues[..place].iter().any(|other| other.id == queue.id) {
-                return wrong("queues.id", format!("{:?} is there twice", queue.id));
-            }
-        }
-        for (place, agent) in self.agents.iter().enumerate() {
-            agent.check()?;
-            if self.agents[..place].iter().any(|other| other.id == agent.id) {
-                return wrong("agents.id", format!("{:?} is there twice", agent.id));
-            }
-            if let Some(queue) = agent.queues.iter().find(|name| !is_queue(name)) {
-                let what = format!("{} serves {queue:?}, which is not a queue of this company", agent.id);
-                return wrong("agents.queues", what);
-            }
-        }
-        self.desk.check(&is_queue)
-    }
-
-    pub(super) fn queue_settings(&self) -> Vec<QueueSetting> {
-        self.queues.iter().map(|queue| queue.setting(self.offer_ms)).collect()
-    }
-
-    pub(super) fn agent_settings(&self) -> Vec<AgentSetting> {
-        self.agents.iter().map(|agent| agent.setting(&self.desk)).collect()
-    }
-}
-
 impl DeskConfig {
-    fn check(&self, is_queue: &dyn Fn(&str) -> bool) -> Result<(), Wrong> {
-        if !(0..=600_000).contains(&self.grace_ms) {
-            return wrong("desk.grace_ms", "between 0 and 600000");
-        }
-        if !(1_000..=86_400_000).contains(&self.keep_ms) {
-            return wrong("desk.keep_ms", "between 1000 and 86400000");
-        }
+    pub(super) fn check(&self, is_queue: &dyn Fn(&str) -> bool, flaws: &mut Flaws) {
+        flaws.unless((0..=600_000).contains(&self.grace_ms), "desk.grace_ms", "between 0 and 600000");
+        flaws.unless(
+            (1_000..=86_400_000).contains(&self.keep_ms),
+            "desk.keep_ms",
+            "between 1000 and 86400000",
+        );
         let is_word = |word: &String| (1..=64).contains(&word.chars().count());
-        if self.away_reasons.len() > REASONS_MAX || !self.away_reasons.iter().all(is_word) {
-            return wrong("desk.away_reasons", format!("at most {REASONS_MAX} of 1 to 64 characters"));
+        flaws.unless(
+            self.away_reasons.len() <= REASONS_MAX && self.away_reasons.iter().all(is_word),
+            "desk.away_reasons",
+            format!("at most {REASONS_MAX} of 1 to 64 characters"),
+        );
+        for (channel, weight) in &self.weights {
+            let at = format!("desk.weights.{channel}");
+            flaws.unless((1..=100).contains(weight), at, "between 1 and 100 points");
         }
-        if let Some((channel, _)) = self.weights.iter().find(|(_, weight)| !(1..=100).contains(*weight)) {
-            return wrong(format!("desk.weights.{channel}"), "between 1 and 100 points");
-        }
-        if self.rules.len() > RULES_MAX {
-            return wrong("desk.rules", format!("at most {RULES_MAX} rules"));
-        }
-        for rule in &self.rules {
-            check_skills("desk.rules.needs", &rule.needs)?;
-            if rule.priority > 100 {
-                return wrong("desk.rules.priority", "between 0 and 100");
-            }
+        flaws.unless(self.rules.len() <= RULES_MAX, "desk.rules", format!("at most {RULES_MAX} rules"));
+        for (place, rule) in self.rules.iter().enumerate() {
+            let at = |key: &str| format!("desk.rules[{place}].{key}");
+            check_skills(&at("needs"), &rule.needs, flaws);
+            flaws.unless(rule.priority <= 100, at("priority"), "between 0 and 100");
             if let Some(queue) = rule.queue.as_deref().filter(|queue| !is_queue(queue)) {
-                return wrong("desk.rules.queue", format!("{queue:?} is not a queue of this company"));
+                flaws.add(at("queue"), format!("{queue:?} is not a queue of this company"));
             }
         }
-        Ok(())
     }
 
     pub(super) fn rule_settings(&self) -> Vec<RuleSetting> {
@@ -197,37 +154,32 @@ impl DeskConfig {
 }
 
 impl QueueConfig {
-    fn check(&self) -> Result<(), Wrong> {
-        if !is_id(&self.id) {
-            return wrong("queues.id", format!("{:?}: 1 to 64 letters, digits, _ - or .", self.id));
-        }
-        if self.offer_ms.is_some_and(|ms| !(1_000..=600_000).contains(&ms)) {
-            return wrong("queues.offer_ms", "between 1000 and 600000");
-        }
-        if self.goal_ms.is_some_and(|ms| !(1_000..=604_800_000).contains(&ms)) {
-            return wrong("queues.goal_ms", "between 1000 and 604800000");
-        }
-        if !(0..=3_600_000).contains(&self.wrap_ms) {
-            return wrong("queues.wrap_ms", "between 0 and 3600000");
-        }
+    pub(super) fn check(&self, place: usize, flaws: &mut Flaws) {
+        let at = |key: &str| format!("queues[{place}].{key}");
+        flaws.unless(is_id(&self.id), at("id"), format!("{:?}: 1 to 64 letters, digits, _ - or .", self.id));
+        let within = |ms: Option<i64>, most: i64| ms.is_none_or(|ms| (1_000..=most).contains(&ms));
+        flaws.unless(within(self.offer_ms, 600_000), at("offer_ms"), "between 1000 and 600000");
+        flaws.unless(within(self.goal_ms, 604_800_000), at("goal_ms"), "between 1000 and 604800000");
+        flaws.unless((0..=3_600_000).contains(&self.wrap_ms), at("wrap_ms"), "between 0 and 3600000");
         let is_word = |word: &String| (1..=TAG_CHARS_MAX).contains(&word.chars().count());
-        if self.dispositions.len() > CODES_MAX || !self.dispositions.iter().all(is_word) {
-            let what = format!("at most {CODES_MAX} words of 1 to {TAG_CHARS_MAX} characters");
-            return wrong("queues.dispositions", what);
-        }
+        flaws.unless(
+            self.dispositions.len() <= CODES_MAX && self.dispositions.iter().all(is_word),
+            at("dispositions"),
+            format!("at most {CODES_MAX} words of 1 to {TAG_CHARS_MAX} characters"),
+        );
         let growing = self
             .rings
             .windows(2)
             .all(|pair| pair[0].after_ms < pair[1].after_ms && pair[0].relax < pair[1].relax);
         let positive = self.rings.first().is_none_or(|ring| ring.after_ms > 0 && ring.relax > 0);
-        if self.rings.len() > RINGS_MAX || !growing || !positive {
-            let what = format!("at most {RINGS_MAX} rings, each later and more relaxed than the one before");
-            return wrong("queues.rings", what);
-        }
-        Ok(())
+        flaws.unless(
+            self.rings.len() <= RINGS_MAX && growing && positive,
+            at("rings"),
+            format!("at most {RINGS_MAX} rings, each later and more relaxed than the one before"),
+        );
     }
 
-    fn setting(&self, offer_ms: i64) -> QueueSetting {
+    pub(super) fn setting(&self, offer_ms: i64) -> QueueSetting {
         QueueSetting {
             id: QueueId::new(self.id.as_str()),
             name_zh: self.name_zh.clone(),
@@ -263,17 +215,19 @@ impl QueueConfig {
 }
 
 impl AgentConfig {
-    fn check(&self) -> Result<(), Wrong> {
-        if !self.id.starts_with(Role::Agent.prefix()) || !is_id(&self.id) {
-            return wrong("agents.id", format!("{:?} must begin with ag_", self.id));
-        }
-        if !(1..=CAPACITY_MAX).contains(&self.capacity) {
-            return wrong("agents.capacity", format!("{}: between 1 and {CAPACITY_MAX} points", self.id));
-        }
-        check_skills("agents.skills", &self.skills)
+    pub(super) fn check(&self, place: usize, flaws: &mut Flaws) {
+        let at = |key: &str| format!("agents[{place}].{key}");
+        let named = self.id.starts_with(Role::Agent.prefix()) && is_id(&self.id);
+        flaws.unless(named, at("id"), format!("{:?} must begin with ag_", self.id));
+        flaws.unless(
+            (1..=CAPACITY_MAX).contains(&self.capacity),
+            at("capacity"),
+            format!("{}: between 1 and {CAPACITY_MAX} points", self.id),
+        );
+        check_skills(&at("skills"), &self.skills, flaws);
     }
 
-    fn setting(&self, desk: &DeskConfig) -> AgentSetting {
+    pub(super) fn setting(&self, desk: &DeskConfig) -> AgentSetting {
         AgentSetting {
             id: PersonId::new(self.id.as_str()),
             name: self.name.clone(),
@@ -295,19 +249,16 @@ fn skills(named: &BTreeMap<String, u8>) -> Skills {
     named.iter().map(|(skill, level)| (SkillId::new(skill.as_str()), *level)).collect()
 }
 
-fn check_skills(key: &str, skills: &BTreeMap<String, u8>) -> Result<(), Wrong> {
-    if skills.len() > SKILLS_MAX {
-        return wrong(key, format!("at most {SKILLS_MAX} skills"));
-    }
+fn check_skills(at: &str, skills: &BTreeMap<String, u8>, flaws: &mut Flaws) {
+    flaws.unless(skills.len() <= SKILLS_MAX, at, format!("at most {SKILLS_MAX} skills"));
     for (skill, level) in skills {
-        if !is_id(skill) {
-            return wrong(key, format!("{skill:?}: 1 to 64 letters, digits, _ - or ."));
-        }
-        if !(1..=LEVEL_MAX).contains(level) {
-            return wrong(format!("{key}.{skill}"), format!("a proficiency between 1 and {LEVEL_MAX}"));
-        }
+        flaws.unless(is_id(skill), at, format!("{skill:?}: 1 to 64 letters, digits, _ - or ."));
+        flaws.unless(
+            (1..=LEVEL_MAX).contains(level),
+            format!("{at}.{skill}"),
+            format!("a proficiency between 1 and {LEVEL_MAX}"),
+        );
     }
-    Ok(())
 }
 
 /// How long an offer stands unless a queue says otherwise, milliseconds.

@@ -50,8 +50,8 @@ pub(crate) struct Ask {
 
 /// `POST /v1/dev/tokens`
 pub(crate) async fn token(_: Local, State(edge): State<Arc<Edge>>, Json(ask): Json<Ask>) -> Answer {
-    let company =
-        edge.companies.first().ok_or_else(|| Problem::new(Code::NotFound, "there is no company"))?;
+    let first = edge.companies.first().ok_or_else(|| Problem::new(Code::NotFound, "there is no company"))?;
+    let company = edge.company(first)?;
     let id = ask.id.unwrap_or_else(|| {
         let bytes = conversa_cluster::clock::random::<8>();
         format!("{}{:016x}", ask.role.prefix(), u64::from_be_bytes(bytes))
@@ -70,8 +70,8 @@ pub(crate) async fn token(_: Local, State(edge): State<Arc<Edge>>, Json(ask): Js
 
 /// `GET /v1/dev/people`
 pub(crate) async fn people(_: Local, State(edge): State<Arc<Edge>>) -> Answer {
-    let company =
-        edge.companies.first().ok_or_else(|| Problem::new(Code::NotFound, "there is no company"))?;
+    let first = edge.companies.first().ok_or_else(|| Problem::new(Code::NotFound, "there is no company"))?;
+    let company = edge.company(first)?;
     let agents: Vec<_> =
         company.agents.iter().map(|agent| json!({ "id": agent.id, "name": agent.name })).collect();
     let queues: Vec<_> = company

@@ -92,7 +92,7 @@ pub(crate) async fn conversation(
 
 /// `GET /v1/queues`
 pub(crate) async fn queues(State(edge): State<Arc<Edge>>, Staff(principal): Staff) -> Answer {
-    let company = Arc::clone(edge.company(&principal.tenant)?);
+    let company = edge.company(&principal.tenant)?;
     let mut items = Vec::new();
     for queue in &company.queues {
         let mut view = edge
@@ -110,7 +110,7 @@ pub(crate) async fn queues(State(edge): State<Arc<Edge>>, Staff(principal): Staf
 
 /// `GET /v1/agents`
 pub(crate) async fn agents(State(edge): State<Arc<Edge>>, Staff(principal): Staff) -> Answer {
-    let company = Arc::clone(edge.company(&principal.tenant)?);
+    let company = edge.company(&principal.tenant)?;
     let mut items = Vec::new();
     for agent in &company.agents {
         let view = edge

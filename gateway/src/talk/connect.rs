@@ -320,11 +320,8 @@ impl Talk {
             && let Some(map) = d.as_object_mut()
         {
             // An agent who was never online has the capacity of the company's settings.
-            let setting = self
-                .edge
-                .company(&self.principal.tenant)
-                .ok()
-                .and_then(|company| company.agent(&self.principal.id));
+            let company = self.edge.company(&self.principal.tenant).ok();
+            let setting = company.as_ref().and_then(|company| company.agent(&self.principal.id));
             let capacity = presence["capacity"]
                 .as_u64()
                 .filter(|capacity| *capacity > 0)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
-use conversa_actors::behaviours::Agent;
+use conversa_actors::behaviours::{Agent, Conversation};
 use conversa_actors::cell::machine::{Accepted, Answer};
 use conversa_actors::lobby::{Murmur, Out};
 use conversa_cluster::clock::random;
@@ -67,7 +67,11 @@ impl Talk {
 
     fn murmured(&mut self, murmur: &Murmur) {
         if self.wishes.wants(murmur.kind) {
-            self.say(&json!({ "t": "eph", "k": murmur.kind, "cv": &*murmur.source.key, "d": murmur.d }));
+            let mut frame = json!({ "t": "eph", "k": murmur.kind, "d": murmur.d });
+            if murmur.source.kind == Conversation::KIND {
+                frame["cv"] = (*murmur.source.key).into();
+            }
+            self.say(&frame);
         }
     }
 

@@ -99,6 +99,7 @@ fn fold(
                 });
             }
             AgentEvent::Renewed { .. }
+            | AgentEvent::Resettled { .. }
             | AgentEvent::AwayAsked { .. }
             | AgentEvent::AwayAnswered { .. }
             | AgentEvent::PlaceDenied { .. }

@@ -178,7 +178,7 @@ impl World {
         let (address, tenant) = (address.clone(), Arc::clone(&self.tenant));
         let setting = Setting {
             address: address.clone(),
-            tenant,
+            tenant: tenant.into(),
             epoch: 1,
             followers: &[],
             watchers: Vec::new(),

@@ -116,11 +116,13 @@ impl Company {
             id: TenantId::new("acme"),
             queues: (0..self.queues).map(setting).collect(),
             agents: (0..self.agents).map(|n| self.agent(n, more)).collect(),
-            bot: self.bot.then(|| BotSetting {
-                id: BotId::new("bot"),
-                name: "Bot".into(),
-                index: Index::new(&knowledge()),
-                thresholds: Thresholds::default(),
+            bot: self.bot.then(|| {
+                Arc::new(BotSetting {
+                    id: BotId::new("bot"),
+                    name: "Bot".into(),
+                    index: Index::new(&knowledge()),
+                    thresholds: Thresholds::default(),
+                })
             }),
             score_card: Arc::new(ScoreCard::parse(SCORE_CARD).expect("the card above is a score card")),
             rules: self

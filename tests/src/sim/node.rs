@@ -122,7 +122,7 @@ impl World {
     fn start(&mut self, address: &Address) -> bool {
         let setting = Setting {
             address: address.clone(),
-            tenant: Arc::clone(&self.tenant),
+            tenant: Arc::clone(&self.tenant).into(),
             epoch: 1,
             followers: &[],
             watchers: Vec::new(),

@@ -19,6 +19,10 @@ impl Agent {
             }
             AgentEvent::AwayAsked { reason, at } => self.asked = Some((*at, reason.clone())),
             AgentEvent::AwayAnswered { .. } => self.asked = None,
+            AgentEvent::Resettled { capacity, serves, .. } => {
+                self.capacity = *capacity;
+                self.serves = Some(serves.clone());
+            }
             AgentEvent::Renewed { at } => self.seen = *at,
             AgentEvent::Left { lost, kept_until, .. } => {
                 (self.presence, self.reason, self.misses) = (Presence::Offline, None, 0);

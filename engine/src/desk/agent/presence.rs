@@ -42,7 +42,28 @@ impl Agent {
         if same && serves == self.serves && self.asked.is_none() {
             return Ok(self.renew(now));
         }
-        Ok(vec![AgentEvent::PresenceSet { presence, capacity, at: now, reason, serves }])
+        // Queues that it served before the settings changed, while it was away or its node was down.
+        let resettled = self.resettled(now, policy, capacity);
+        let resettled = Some(resettled).filter(|(_, left)| *left).map(|(event, _)| event);
+        let set = AgentEvent::PresenceSet { presence, capacity, at: now, reason, serves };
+        Ok(resettled.into_iter().chain([set]).collect())
+    }
+
+    /// Who is not there says what it serves when it comes.
+    pub(super) fn resettle(&self, now: Time, policy: &AgentPolicy, capacity: Option<u16>) -> Vec<AgentEvent> {
+        let capacity = capacity.unwrap_or(self.capacity);
+        if self.presence == Presence::Offline || !(1..=CAPACITY_MAX).contains(&capacity) {
+            return Vec::new();
+        }
+        vec![self.resettled(now, policy, capacity).0]
+    }
+
+    /// What the settings make of it now, and whether it leaves a queue.
+    fn resettled(&self, now: Time, policy: &AgentPolicy, capacity: u16) -> (AgentEvent, bool) {
+        let served = self.serves.iter().flatten();
+        let left: Vec<_> = served.filter(|queue| !policy.serves.contains(queue)).cloned().collect();
+        let leaves = !left.is_empty();
+        (AgentEvent::Resettled { capacity, serves: policy.serves.clone(), left, at: now }, leaves)
     }
 
     fn ask_away(&self, now: Time, reason: Option<String>) -> Vec<AgentEvent> {

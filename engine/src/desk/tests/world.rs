@@ -191,7 +191,7 @@ impl World {
                         reason.map_or(String::new(), |why| format!(": {why}"))
                     ));
                 }
-                AgentEvent::PlaceReleased { .. } => {}
+                AgentEvent::PlaceReleased { .. } | AgentEvent::Resettled { .. } => {}
                 AgentEvent::Renewed { .. }
                 | AgentEvent::PlaceConfirmed { .. }
                 | AgentEvent::AwayAsked { .. }
