@@ -5,6 +5,7 @@ mod channel;
 pub mod cli;
 pub mod client;
 pub mod config;
+mod line;
 mod metrics;
 mod pages;
 mod problem;
@@ -15,6 +16,8 @@ mod server;
 mod socket;
 mod stream;
 mod talk;
+mod ticket;
+mod transport;
 pub mod wire;
 
 pub use channel::Kind as ChannelKind;

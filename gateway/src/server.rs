@@ -24,11 +24,13 @@ use tokio::time::Instant;
 
 use crate::auth::{self, Principal};
 use crate::config::{Config, Limits, sample};
+use crate::line::Lines;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::push::Reachable;
 use crate::rest;
 use crate::stream::Streams;
+use crate::ticket::Tickets;
 
 /// Beyond the time that clients have to leave, they get this long to take their goodbye when a node stops.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -46,6 +48,8 @@ pub(crate) struct Edge {
     pub(crate) development: bool,
     pub(crate) companies: Vec<Arc<Tenant>>,
     pub(crate) streams: Streams,
+    pub(crate) tickets: Tickets,
+    pub(crate) lines: Lines,
     pub(crate) reachable: Arc<Reachable>,
     store: Arc<StoreState>,
     secrets: HashMap<TenantId, String>,
@@ -221,6 +225,8 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         development: config.node.development,
         companies,
         streams: Streams::new(Arc::clone(node.host())),
+        tickets: Tickets::default(),
+        lines: Lines::default(),
         drain: Duration::from_millis(config.node.drain_ms),
         reachable,
         store: Arc::clone(node.store()),

@@ -336,9 +336,12 @@ impl Inner {
             }
             Position::Live(shown) if push.seq <= shown => false,
             Position::Live(shown) => match &push.event {
-                Some(event) if push.seq == shown + 1 => {
-                    self.show_next(push, event, push.origin == Some(socket) && said_by(event, person), bytes_max)
-                }
+                Some(event) if push.seq == shown + 1 => self.show_next(
+                    push,
+                    event,
+                    push.origin == Some(socket) && said_by(event, person),
+                    bytes_max,
+                ),
                 Some(_) | None => self.fall_behind(push, shown, false),
             },
         }
@@ -457,7 +460,9 @@ mod tests {
             asking.show(&push);
             other.show(&push);
         }
-        let shown = |socket: &Socket| std::iter::from_fn(|| socket.next()).map(|out| format!("{out:?}")).collect::<Vec<_>>();
+        let shown = |socket: &Socket| {
+            std::iter::from_fn(|| socket.next()).map(|out| format!("{out:?}")).collect::<Vec<_>>()
+        };
         let all = shown(&other);
         assert_eq!(all.len(), 2);
         assert_eq!(shown(&asking), all[1..]);
