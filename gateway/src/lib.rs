@@ -5,6 +5,7 @@ mod channel;
 pub mod cli;
 pub mod client;
 pub mod config;
+mod line;
 mod metrics;
 mod pages;
 mod problem;
@@ -16,6 +17,8 @@ mod settings;
 mod socket;
 mod stream;
 mod talk;
+mod ticket;
+mod transport;
 pub mod wire;
 
 pub use channel::Kind as ChannelKind;

@@ -5,11 +5,12 @@ mod development;
 pub(crate) mod history;
 mod lists;
 mod settings;
+mod sync;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,8 +20,10 @@ use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Conversation;
 use conversa_engine::ids::ConversationId;
 use conversa_engine::refusal::{Code, Refusal};
+use conversa_engine::time::Time;
 
 use crate::auth::{Principal, Role};
+use crate::line;
 use crate::pages;
 use crate::problem::Problem;
 use crate::push;
@@ -39,6 +42,10 @@ pub(crate) fn router(edge: &Arc<Edge>) -> Router {
         .route("/v1/ws", get(socket::upgrade))
         .route("/v1/dev/tokens", post(development::token))
         .route("/v1/dev/people", get(development::people))
+        .route("/v1/send", post(line::send).layer(DefaultBodyLimit::max(line::BODY_BYTES_MAX)))
+        .route("/v1/events", get(line::events))
+        .route("/v1/tickets", post(sync::ticket))
+        .route("/v1/sync", get(sync::sync))
         .route("/v1/conversations", get(lists::conversations))
         .route("/v1/conversations/{cv}", get(lists::conversation))
         .route("/v1/conversations/{cv}/messages", get(history::messages).post(history::say))
@@ -73,10 +80,10 @@ async fn metrics(State(edge): State<Arc<Edge>>) -> Response {
     ([(header::CONTENT_TYPE, kind)], edge.metrics_page()).into_response()
 }
 
-/// Whoever shows a valid token.
-pub(crate) struct Caller(pub(crate) Principal);
+/// Whoever shows a valid token, and when it ends.
+pub(crate) struct Bearer(pub(crate) Principal, pub(crate) Time);
 
-impl FromRequestParts<Arc<Edge>> for Caller {
+impl FromRequestParts<Arc<Edge>> for Bearer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Problem> {
@@ -87,7 +94,19 @@ impl FromRequestParts<Arc<Edge>> for Caller {
                 "send Authorization: Bearer <token>; see `conversa token --help`",
             )
         })?;
-        Ok(Self(edge.check(token)?.0))
+        let (principal, until) = edge.check(token)?;
+        Ok(Self(principal, until))
+    }
+}
+
+/// Whoever shows a valid token.
+pub(crate) struct Caller(pub(crate) Principal);
+
+impl FromRequestParts<Arc<Edge>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Problem> {
+        Bearer::from_request_parts(parts, edge).await.map(|Bearer(principal, _)| Self(principal))
     }
 }
 

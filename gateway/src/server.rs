@@ -24,12 +24,14 @@ use tokio::time::Instant;
 
 use crate::auth::{self, Principal};
 use crate::config::{Config, Limits, sample};
+use crate::line::Lines;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::push::Reachable;
 use crate::rest;
 use crate::settings::Book;
 use crate::stream::Streams;
+use crate::ticket::Tickets;
 
 /// Beyond the time that clients have to leave, they get this long to take their goodbye when a node stops.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -48,6 +50,8 @@ pub(crate) struct Edge {
     pub(crate) companies: Vec<TenantId>,
     pub(crate) settings: Book,
     pub(crate) streams: Streams,
+    pub(crate) tickets: Tickets,
+    pub(crate) lines: Lines,
     pub(crate) reachable: Arc<Reachable>,
     store: Arc<StoreState>,
     secrets: HashMap<TenantId, String>,
@@ -254,6 +258,8 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         companies: ids,
         settings,
         streams: Streams::new(Arc::clone(node.host())),
+        tickets: Tickets::default(),
+        lines: Lines::default(),
         drain: Duration::from_millis(config.node.drain_ms),
         reachable,
         store: Arc::clone(node.store()),

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::problem::Problem;
 use crate::server::Edge;
 use crate::talk;
+use crate::transport::{Ended, Transport};
 use crate::wire::{Bye, Encoding, SUBPROTOCOLS, encode};
 
 /// tungstenite's own defaults cost 134 KiB per idle socket; with these it is below 9.
@@ -70,24 +71,23 @@ pub(crate) async fn upgrade(
         return problem.into_response();
     };
     upgrade.on_upgrade(move |web_socket| async move {
-        talk::hold(edge, Transport { web_socket, encoding }).await;
+        talk::hold(edge, Wire { web_socket, encoding }).await;
         drop(slot);
     })
 }
 
 /// A WebSocket that carries frames of one encoding.
-pub(crate) struct Transport {
+struct Wire {
     web_socket: WebSocket,
     encoding: Encoding,
 }
 
-impl Transport {
-    pub(crate) fn encoding(&self) -> Encoding {
+impl Transport for Wire {
+    fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// The next frame's bytes, or why there is none.
-    pub(crate) async fn receive(&mut self) -> Result<Bytes, (Bye, &'static str)> {
+    async fn receive(&mut self) -> Result<Bytes, Ended> {
         loop {
             let Some(received) = self.web_socket.recv().await else { return Err((Bye::Broken, GONE)) };
             return match (received, self.encoding) {
@@ -111,8 +111,7 @@ impl Transport {
         }
     }
 
-    /// Writes frames; false when the client does not take them.
-    pub(crate) async fn send(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Bye> {
+    async fn send(&mut self, frames: &mut Vec<Bytes>) -> Result<(), Bye> {
         let sending = async {
             for frame in frames.drain(..) {
                 self.web_socket.feed(message(self.encoding, frame)).await?;
@@ -126,8 +125,7 @@ impl Transport {
         }
     }
 
-    /// Says why, and closes.
-    pub(crate) async fn close(mut self, bye: Bye, reason: &str) {
+    async fn close(mut self, bye: Bye, reason: &str) {
         let closing = async {
             if !matches!(bye, Bye::Normal | Bye::Broken) {
                 let frame =

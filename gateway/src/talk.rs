@@ -28,8 +28,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::auth::{Principal, Role};
 use crate::server::Edge;
-use crate::socket::Transport;
 use crate::stream::{Hold, Sent, Stream};
+use crate::transport::Transport;
 use crate::wire::{self, Bye, encode};
 use pace::{Bucket, Refusals};
 
@@ -50,8 +50,8 @@ const TOGETHER_MAX: usize = 64;
 /// Events that a client may leave unacknowledged; beyond it the server waits for its `ack`.
 pub(crate) const WINDOW: u64 = 1_024;
 
-/// Holds a socket from its upgrade to its end.
-pub(crate) async fn hold(edge: Arc<Edge>, mut transport: Transport) {
+/// Holds a client's talk from the first frame to the end.
+pub(crate) async fn hold(edge: Arc<Edge>, mut transport: impl Transport) {
     edge.metrics.sockets_opened.inc();
     match connect::connect(&edge, &mut transport).await {
         Ok(talk) => {
@@ -138,7 +138,7 @@ struct Pending {
 }
 
 impl Talk {
-    async fn run(&mut self, transport: &mut Transport) -> Goodbye {
+    async fn run(&mut self, transport: &mut impl Transport) -> Goodbye {
         let mut alarm = pin!(sleep_until(self.next_alarm()));
         let evicted = Arc::clone(&self.hold.evicted);
         let stream = Arc::clone(&self.stream);
@@ -173,7 +173,7 @@ impl Talk {
     }
 
     /// Writes all that waits, reading from the journal what the socket missed.
-    async fn write(&mut self, transport: &mut Transport) -> Result<(), Goodbye> {
+    async fn write(&mut self, transport: &mut impl Transport) -> Result<(), Goodbye> {
         loop {
             let more = self.collect()?;
             if !self.frames.is_empty() {

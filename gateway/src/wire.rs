@@ -61,21 +61,52 @@ struct Body<P> {
 #[error("{0}")]
 pub struct Unreadable(String);
 
+/// Maps and lists inside each other, in a frame of a client.
+const DEPTH_MAX: usize = 32;
+
 fn decode<'a, T: Deserialize<'a>>(encoding: Encoding, bytes: &'a [u8]) -> Result<T, Unreadable> {
     match encoding {
         Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Unreadable(error.to_string())),
         Encoding::MessagePack => {
             let mut reader = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
+            reader.set_max_depth(MESSAGE_PACK_DEPTH);
             T::deserialize(&mut reader).map_err(|error| Unreadable(error.to_string()))
         }
     }
 }
 
+/// The reader counts each value inside the innermost list as one level more, and a `Some` as another.
+const MESSAGE_PACK_DEPTH: usize = 2 * DEPTH_MAX + 2;
+
+/// True when the JSON text nests deeper than a frame may: looked at before it is read, because no reader says where it stops.
+fn too_deep(text: &[u8]) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return true;
+                }
+            }
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
 /// What a frame is.
 ///
 /// # Errors
-/// When the bytes are no map with a `t`.
+/// When the bytes are no map with a `t`, or nest deeper than 32.
 pub fn head(encoding: Encoding, bytes: &[u8]) -> Result<Head<'_>, Unreadable> {
+    if encoding == Encoding::Json && too_deep(bytes) {
+        return Err(Unreadable(format!("maps and lists nest at most {DEPTH_MAX} deep")));
+    }
     decode(encoding, bytes)
 }
 

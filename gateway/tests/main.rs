@@ -1,8 +1,11 @@
 //! The gateway from outside: real processes, real sockets, the conformance vectors of protocol v1.
 
+mod carried;
 mod desk;
+mod fetch;
 mod handover;
 mod outside;
+mod parsers;
 mod process;
 mod protocol;
 mod settings;

@@ -7,20 +7,22 @@ use std::path::{Path, PathBuf};
 use conversa_gateway::config::{Config, TenantConfig, sample};
 use conversa_gateway::wire::Encoding;
 use conversa_gateway::{Running, serve};
-use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-pub(super) type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) use super::carried::{HTTP, Requests, Stream};
 
-pub(super) const ENCODINGS: [(Encoding, &str); 2] =
-    [(Encoding::Json, "conversa.v1.json"), (Encoding::MessagePack, "conversa.v1.msgpack")];
+/// The last stands for no WebSocket: frames are carried by requests.
+pub(super) const ENCODINGS: [(Encoding, &str); 3] = [
+    (Encoding::Json, "conversa.v1.json"),
+    (Encoding::MessagePack, "conversa.v1.msgpack"),
+    (Encoding::Json, HTTP),
+];
 
-fn vectors<T: for<'de> Deserialize<'de>>(name: &str) -> T {
+pub(super) fn vectors<T: for<'de> Deserialize<'de>>(name: &str) -> T {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
     serde_json::from_str(&std::fs::read_to_string(file).expect("the vectors are there"))
         .expect("the vectors are JSON")
@@ -58,11 +60,14 @@ pub(super) async fn token(node: &Running, role: &str, id: &str) -> String {
 }
 
 pub(super) async fn socket(node: &Running, subprotocol: &str) -> Result<Stream, Error> {
+    if subprotocol == HTTP {
+        return Ok(Stream::Requests(Requests::new(node)));
+    }
     let mut request = format!("ws://{}/v1/ws", node.address).into_client_request().expect("a request");
     if !subprotocol.is_empty() {
         request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().expect("a header"));
     }
-    connect_async(request).await.map(|(stream, _)| stream)
+    connect_async(request).await.map(|(stream, _)| Stream::Socket(Box::new(stream)))
 }
 
 pub(super) fn encode(encoding: Encoding, frame: &Value) -> Message {
@@ -91,6 +96,11 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// A client on a socket that has said something already.
+    pub(super) fn of(stream: Stream, encoding: Encoding) -> Self {
+        Self { stream, encoding, id: 0, passed: VecDeque::new() }
+    }
+
     pub(super) async fn connect(
         node: &Running,
         role: &str,

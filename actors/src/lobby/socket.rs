@@ -230,7 +230,7 @@ impl Socket {
     /// Shows one event, or notes that the conversation is behind on this socket.
     pub(super) fn show(&self, push: &Push) {
         let mut inner = self.inner.lock();
-        let rung = inner.show(push, self.id, self.bytes_max);
+        let rung = inner.show(push, self.id, &self.person, self.bytes_max);
         drop(inner);
         if rung {
             self.bell.notify_one();
@@ -327,7 +327,7 @@ impl Socket {
 
 impl Inner {
     /// True when the writer has something to do.
-    fn show(&mut self, push: &Push, socket: u64, bytes_max: usize) -> bool {
+    fn show(&mut self, push: &Push, socket: u64, person: &PersonId, bytes_max: usize) -> bool {
         let known = self.positions.get(&push.source.key).copied();
         match known.unwrap_or(Position::Live(0)) {
             Position::Behind { shown, head } => {
@@ -336,15 +336,19 @@ impl Inner {
             }
             Position::Live(shown) if push.seq <= shown => false,
             Position::Live(shown) => match &push.event {
-                Some(event) if push.seq == shown + 1 => self.show_next(push, event, socket, bytes_max),
+                Some(event) if push.seq == shown + 1 => self.show_next(
+                    push,
+                    event,
+                    push.origin == Some(socket) && said_by(event, person),
+                    bytes_max,
+                ),
                 Some(_) | None => self.fall_behind(push, shown, false),
             },
         }
     }
 
-    fn show_next(&mut self, push: &Push, event: &Shown, socket: u64, bytes_max: usize) -> bool {
-        let own =
-            push.origin == Some(socket) && matches!(event.downcast_ref(), Some(conversation::Event::Said(_)));
+    /// `own`: the socket's answer shows it.
+    fn show_next(&mut self, push: &Push, event: &Shown, own: bool, bytes_max: usize) -> bool {
         if own {
             self.set(push, Position::Live(push.seq));
             return false;
@@ -409,10 +413,58 @@ impl Inner {
     }
 }
 
+/// True for words of `person`. What others say because of a request (the system, for instance) is news to its socket too.
+fn said_by(event: &Shown, person: &PersonId) -> bool {
+    match event.downcast_ref() {
+        Some(conversation::Event::Said(said)) => said.author.id == *person,
+        Some(_) | None => false,
+    }
+}
+
 fn weight(event: &Shown) -> usize {
     match event.downcast_ref() {
         Some(conversation::Event::Said(said)) => EVENT_BYTES + said.content.plain().len(),
         Some(conversation::Event::Edited { content, .. }) => EVENT_BYTES + content.plain().len(),
         Some(_) | None => EVENT_BYTES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use conversa_engine::content::Content;
+    use conversa_engine::conversation::{Author, AuthorKind, Event, Person, Said, Visibility};
+    use conversa_engine::time::Time;
+
+    use super::*;
+
+    fn said(seq: u64, author: Author) -> Push {
+        let content = Content::text("words");
+        let at = Time::from_ms(1);
+        let said = Said { author, key: None, content, visibility: Visibility::Public, reply_to: None, at };
+        Push {
+            person: PersonId::new("vi_1"),
+            source: Address::new(TenantId::new("acme"), "conversation", "cv_1"),
+            seq,
+            event: Some(Arc::new(Event::Said(said))),
+            origin: Some(7),
+        }
+    }
+
+    #[test]
+    fn a_request_hides_from_its_socket_only_what_its_person_said() {
+        let person = PersonId::new("vi_1");
+        let visitor = Person { id: person.clone(), name: String::new() };
+        let asking = Socket::new(7, TenantId::new("acme"), person.clone(), "a".into(), 10_000);
+        let other = Socket::new(8, TenantId::new("acme"), person, "b".into(), 10_000);
+        for push in [said(1, Author::person(AuthorKind::Visitor, &visitor)), said(2, Author::system())] {
+            asking.show(&push);
+            other.show(&push);
+        }
+        let shown = |socket: &Socket| {
+            std::iter::from_fn(|| socket.next()).map(|out| format!("{out:?}")).collect::<Vec<_>>()
+        };
+        let all = shown(&other);
+        assert_eq!(all.len(), 2);
+        assert_eq!(shown(&asking), all[1..]);
     }
 }

@@ -30,12 +30,39 @@ const TRANSCRIPT_EVENTS_MAX: usize = 20_000;
 /// Which page of a log.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Page {
-    /// Events after this offset.
+    /// Events after this offset (from the beginning when none of the three is given), those just before one, or those around one.
     #[serde(default)]
-    after: u64,
+    after: Option<u64>,
+    #[serde(default)]
+    before: Option<u64>,
+    #[serde(default)]
+    around: Option<u64>,
     /// At most this many.
     #[serde(default)]
     limit: Option<usize>,
+}
+
+impl Page {
+    /// Where the page begins (events after this offset) and how many events it has at most: offsets are dense, so both follow from
+    /// what was asked.
+    fn window(&self) -> Result<(u64, usize), Refusal> {
+        let limit = self.limit.unwrap_or(100).clamp(1, PAGE_MAX);
+        let wide = limit as u64;
+        match (self.after, self.before, self.around) {
+            (after, None, None) => Ok((after.unwrap_or_default(), limit)),
+            (None, Some(before), None) => {
+                let last = before.saturating_sub(1);
+                let after = last.saturating_sub(wide);
+                // Nothing stands before the first event: an empty page.
+                Ok((after, usize::try_from(last - after).unwrap_or(limit)))
+            }
+            (None, None, Some(around)) => Ok((around.saturating_sub(1).saturating_sub(wide / 2), limit)),
+            _ => Err(Refusal::new(
+                Code::BadRequest,
+                "a page is after, before or around an offset: give one of them",
+            )),
+        }
+    }
 }
 
 /// The events of a page that `principal` may see, and where the page ends.
@@ -68,8 +95,18 @@ pub(crate) async fn page(
     page: Page,
 ) -> Result<Value, Refusal> {
     let view = visible(edge, principal, address).await?;
-    let limit = page.limit.unwrap_or(100).clamp(1, PAGE_MAX);
-    let (events, next) = read(edge, principal, address, page.after, limit).await?;
+    let (after, limit) = page.window()?;
+    let (events, full) = match limit {
+        0 => (Vec::new(), None),
+        _ => read(edge, principal, address, after, limit).await?,
+    };
+    let head = view["o"].as_u64().unwrap_or_default();
+    let next = match page.before {
+        // What comes after such a page is known without a look.
+        Some(_) => Some(after + limit as u64).filter(|last| *last < head),
+        None => full,
+    };
+    let prev = (after > 0).then_some(after + 1);
     let cv = &*address.key;
     let conversation: ConversationId =
         cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation"))?;
@@ -91,7 +128,7 @@ pub(crate) async fn page(
             }
         }
     }
-    Ok(json!({ "messages": messages, "events": others, "next": next, "head": view["o"] }))
+    Ok(json!({ "messages": messages, "events": others, "next": next, "prev": prev, "head": view["o"] }))
 }
 
 /// The message as it stands now: with its last words, without words when it was recalled, with its reactions.
@@ -159,7 +196,9 @@ pub(crate) async fn messages(
 ) -> Answer {
     let address = conversation_address(&principal, &cv)?;
     let mut page = page(&edge, &principal, &address, query).await?;
-    Ok(Json(json!({ "items": page["messages"].take(), "next": page["next"], "head": page["head"] })))
+    Ok(Json(
+        json!({ "items": page["messages"].take(), "next": page["next"], "prev": page["prev"], "head": page["head"] }),
+    ))
 }
 
 /// `GET /v1/conversations/{cv}/transcript`

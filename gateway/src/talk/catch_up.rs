@@ -36,8 +36,9 @@ impl Talk {
                 goodbye(Bye::Internal, format!("a stored event of {} cannot be read", source.key))
             })?;
             let held = stream.socket.held(source, entry.seq);
-            // Only a message is shown by its answer alone, as it is on a socket that is not behind.
-            if held.is_none() || !matches!(envelope.body, Event::Said(_)) {
+            // Only the client's own message is shown by its answer alone, as it is on a socket that is not behind.
+            let own = matches!(&envelope.body, Event::Said(said) if said.author.id == self.principal.id);
+            if held.is_none() || !own {
                 self.event(&mut sent, source, entry.seq, &envelope.body);
             }
             if let Some((request, accepted)) = held {

@@ -20,8 +20,8 @@ use super::{Goodbye, PING, PONG, Talk, WINDOW, Wishes, goodbye, taken};
 use crate::auth::{Principal, Role};
 use crate::rest::without_desk;
 use crate::server::Edge;
-use crate::socket::Transport;
 use crate::stream::{Hold, Stream, retain};
+use crate::transport::Transport;
 use crate::wire::{self, Bye};
 
 const FIRST_FRAME_BYTES_MAX: usize = 16 * 1024;
@@ -37,12 +37,27 @@ const PING_MAX: Duration = Duration::from_secs(240);
 const TYPING_PER_S: u32 = 1;
 const TYPING_BURST: u32 = 4;
 /// What this server can beside the core of the protocol.
-const FEATURES: &[&str] =
-    &["resume.full", "receipts", "edit", "recall", "react", "typing", "batch", "interest"];
+const FEATURES: &[&str] = &[
+    "resume.full",
+    "receipts",
+    "edit",
+    "recall",
+    "react",
+    "typing",
+    "batch",
+    "interest",
+    "tickets",
+    "sync",
+    "http",
+];
 
 #[derive(Debug, Deserialize)]
 struct Connect {
-    token: String,
+    /// What proves who it is: a token, or a ticket that stands for one.
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    ticket: Option<String>,
     role: Role,
     device: String,
     #[serde(default)]
@@ -70,7 +85,7 @@ struct Resume {
 }
 
 /// Takes the first frame and answers it.
-pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut Transport) -> Result<Talk, Goodbye> {
+pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut impl Transport) -> Result<Talk, Goodbye> {
     let encoding = transport.encoding();
     let late = Instant::now() + FIRST_FRAME;
     let bytes = match timeout_at(late, transport.receive()).await {
@@ -91,8 +106,14 @@ pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut Transport) -> Resu
     if edge.draining() {
         return Err(goodbye(Bye::Drain, "the node is going down"));
     }
-    let (principal, until) =
-        edge.check(&connect.token).map_err(|refusal| goodbye(Bye::AuthFailed, refusal.detail))?;
+    let checked = match (&connect.token, &connect.ticket) {
+        (Some(token), None) => edge.check(token),
+        (None, Some(ticket)) => edge.tickets.take(ticket, edge.host.now()),
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(goodbye(Bye::BadFrame, "connect carries a token or a ticket"));
+        }
+    };
+    let (principal, until) = checked.map_err(|refusal| goodbye(Bye::AuthFailed, refusal.detail))?;
     if principal.role != connect.role {
         return Err(goodbye(Bye::ForbiddenRole, "the token is of another role"));
     }
@@ -101,7 +122,7 @@ pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut Transport) -> Resu
 
 async fn welcome(
     edge: &Arc<Edge>,
-    transport: &mut Transport,
+    transport: &mut impl Transport,
     principal: Principal,
     until: Time,
     mut connect: Connect,
@@ -155,7 +176,7 @@ async fn welcome(
 /// Goes on with the stream that the client had, when this node still has it with all that the client misses.
 async fn go_on(
     edge: &Arc<Edge>,
-    transport: &mut Transport,
+    transport: &mut impl Transport,
     principal: &Principal,
     until: Time,
     connect: &Connect,
@@ -251,7 +272,7 @@ impl Talk {
         edge: &Arc<Edge>,
         stream: Arc<Stream>,
         hold: Hold,
-        transport: &Transport,
+        transport: &impl Transport,
         connect: &Connect,
         until: Time,
     ) -> Self {
@@ -283,7 +304,7 @@ impl Talk {
     }
 
     /// Writes the first frames.
-    async fn greet(&mut self, transport: &mut Transport) -> Result<(), Goodbye> {
+    async fn greet(&mut self, transport: &mut impl Transport) -> Result<(), Goodbye> {
         transport.send(&mut self.frames).await.map_err(|bye| goodbye(bye, "the client takes nothing"))
     }
 

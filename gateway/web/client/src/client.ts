@@ -1,10 +1,11 @@
-// The client: the machine of `core/`, moved by a WebSocket, a timer and a store. It decides nothing.
+// The client: the machine of `core/`, moved by a WebSocket (or requests in its place), a timer and a store. It decides nothing.
 
 import { Core } from './core/core.js';
 import type { Ask, Effect, Entry, Input, LinkState, Told } from './core/types.js';
 import { type Encoding, json } from './encoding.js';
 import { ClientError, NoToken, Refused } from './errors.js';
 import type { Content, Page, Role, Sent } from './frames.js';
+import { openRequests } from './requests.js';
 import { Problem, Rest } from './rest.js';
 import { MemoryStore, type Store } from './store.js';
 import { openSocket, type Socket, type WebSocketClass } from './transport.js';
@@ -37,6 +38,8 @@ export interface Options {
   pages?: 'socket' | 'rest';
   /** For Node.js before 22: start it with `--experimental-websocket`, or give a class like that of `ws`. */
   WebSocket?: WebSocketClass;
+  /** How frames are carried where no WebSocket can be opened. Default: the global `fetch`; null: not at all. */
+  fetch?: typeof fetch | null;
 }
 
 type ToldOf<T extends Told['type']> = Extract<Told, { type: T }>;
@@ -73,6 +76,11 @@ export class Client {
   readonly #listeners: Listeners = {};
   readonly #WebSocket: WebSocketClass;
   readonly #rest: Rest;
+  readonly #base: string;
+  /** A WebSocket has been opened from here, so it can be. */
+  #passes = false;
+  /** The last attempt was a WebSocket that did not open: requests are tried next. */
+  #blocked = false;
   #refs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -90,6 +98,7 @@ export class Client {
     this.#WebSocket = found;
     this.device = options.device ?? `app-${uuidv7(Date.now(), random)}`;
     const { socket, rest } = addresses(options.url);
+    this.#base = rest;
     this.#rest = new Rest(async (fresh) => options.token(fresh), rest);
     this.#core = new Core(
       {
@@ -282,13 +291,31 @@ export class Client {
   }
 
   #open(socket: number, url: string): void {
-    const encoding = this.options.encoding ?? json;
-    const opened = openSocket(this.#WebSocket, url, encoding, {
+    const heard = {
       opened: () => this.#input({ in: 'opened', socket }),
-      frame: (frame) => this.#input({ in: 'frame', socket, frame }),
-      closed: (code, reason) => this.#input({ in: 'closed', socket, code, reason }),
+      frame: (frame: unknown) => this.#input({ in: 'frame', socket, frame }),
+      closed: (code: number, reason: string) => this.#input({ in: 'closed', socket, code, reason }),
+    };
+    const ask = this.options.fetch === undefined ? globalThis.fetch : this.options.fetch;
+    if (this.#blocked && !this.#passes && ask) {
+      // Once: when this line is lost a WebSocket is tried again.
+      this.#blocked = false;
+      this.#sockets.set(socket, openRequests((...args) => ask(...args), this.#base, heard));
+      return;
+    }
+    let opened = false;
+    const carrier = openSocket(this.#WebSocket, url, this.options.encoding ?? json, {
+      ...heard,
+      opened: () => {
+        opened = this.#passes = true;
+        heard.opened();
+      },
+      closed: (code, reason) => {
+        this.#blocked = !opened;
+        heard.closed(code, reason);
+      },
     });
-    this.#sockets.set(socket, opened);
+    this.#sockets.set(socket, carrier);
   }
 
   #write(write: number, changes: Extract<Effect, { do: 'write' }>['changes']): void {
