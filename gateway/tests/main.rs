@@ -1,5 +1,6 @@
 //! The gateway from outside: real processes, real sockets, the conformance vectors of protocol v1.
 
+mod attachments;
 mod desk;
 mod handover;
 mod outside;
