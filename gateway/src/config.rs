@@ -1,5 +1,6 @@
 //! Configuration: one documented structure. Unknown keys are errors with their place; `conversa config` prints what is in force.
 
+mod attachments;
 mod channels;
 mod desk;
 mod docs;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::{Role, SECRET_BYTES_MIN};
 
+pub use attachments::AttachmentsConfig;
 pub use channels::ChannelConfig;
 pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
 pub use docs::print;
@@ -36,6 +38,7 @@ pub struct Config {
     pub actors: ActorsConfig,
     pub watchers: WatchersConfig,
     pub push: PushConfig,
+    pub attachments: AttachmentsConfig,
     pub tenants: Vec<TenantConfig>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<ChannelConfig>,
@@ -269,6 +272,9 @@ impl Config {
                     format!("there is no watcher {name:?}; there are: {}", known.join(", ")),
                 );
             }
+        }
+        if let Err((key, what)) = self.attachments.check() {
+            return wrong(key, what);
         }
         self.tenants.iter().try_for_each(|tenant| tenant.check(self.node.development))?;
         self.check_channels()

@@ -1,5 +1,6 @@
 //! The edge of Conversa: WebSocket protocol v1, REST, the pages and the command line. It decides nothing.
 
+mod attachment;
 pub mod auth;
 mod channel;
 pub mod cli;

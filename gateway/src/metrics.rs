@@ -25,6 +25,10 @@ pub(crate) struct Metrics {
     pub(crate) events_sent: Counter,
     pub(crate) lags: Counter,
     pub(crate) resumed: Counter,
+    pub(crate) uploads_prepared: Counter,
+    pub(crate) uploads_completed: Counter,
+    pub(crate) upload_bytes: Counter,
+    pub(crate) uploads_expired: Counter,
     refusals: Family<Labels, Counter>,
     closes: Family<Labels, Counter>,
     sockets: Gauge,
@@ -76,6 +80,11 @@ impl Metrics {
             "Times that a client was too slow and its events were left to the journal",
         );
         let resumed = counter("conversa_resumed_full", "Streams that went on through another socket");
+        let uploads_prepared = counter("conversa_uploads_prepared", "Uploads of files that began");
+        let uploads_completed = counter("conversa_uploads_completed", "Files that were checked and sealed");
+        let upload_bytes = counter("conversa_upload_bytes", "Bytes of files that were uploaded");
+        let uploads_expired =
+            counter("conversa_uploads_expired", "Uploads removed because nobody completed them");
         let (refusals, closes) = (Family::<Labels, Counter>::default(), Family::<Labels, Counter>::default());
         registry.register("conversa_refusals", "Requests refused, by code", refusals.clone());
         registry.register("conversa_closes", "Sockets closed, by close code", closes.clone());
@@ -98,6 +107,10 @@ impl Metrics {
             events_sent,
             lags,
             resumed,
+            uploads_prepared,
+            uploads_completed,
+            upload_bytes,
+            uploads_expired,
             refusals,
             closes,
             sockets,

@@ -1,5 +1,6 @@
 //! REST: what is looked up rather than streamed. Errors are problem details; every list is paged.
 
+mod attachments;
 mod boards;
 mod development;
 pub(crate) mod history;
@@ -60,6 +61,7 @@ pub(crate) fn router(edge: &Arc<Edge>) -> Router {
         .route("/v1/voc/sentiment", get(boards::sentiment))
         .route("/v1/voc/drilldown", get(boards::drill_down))
         .merge(settings::routes())
+        .merge(attachments::routes())
         .merge(push::routes())
         .fallback(pages::page)
         .with_state(Arc::clone(edge))

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::attachment::Attachments;
 use crate::auth::{self, Principal};
 use crate::config::{Config, Limits, sample};
 use crate::line::Lines;
@@ -37,6 +38,8 @@ use crate::ticket::Tickets;
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How often streams whose time is over are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often uploads that nobody completed are looked for.
+const UPLOADS_SWEEP: Duration = Duration::from_secs(60);
 /// The file in the data folder that holds the secret made in development.
 const SECRET_FILE: &str = "development-secret";
 
@@ -53,6 +56,7 @@ pub(crate) struct Edge {
     pub(crate) tickets: Tickets,
     pub(crate) lines: Lines,
     pub(crate) reachable: Arc<Reachable>,
+    pub(crate) attachments: Attachments,
     store: Arc<StoreState>,
     secrets: HashMap<TenantId, String>,
     origins: Vec<String>,
@@ -248,6 +252,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
     let settings = Book::open(Arc::clone(node.host()), &config).await?;
     node.wake();
     let secrets = secrets(&config, &data)?;
+    let attachments = Attachments::open(&config.attachments, &data, &secrets)?;
     let address = listener.local_addr()?;
     let edge = Arc::new(Edge {
         host: Arc::clone(node.host()),
@@ -262,6 +267,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         lines: Lines::default(),
         drain: Duration::from_millis(config.node.drain_ms),
         reachable,
+        attachments,
         store: Arc::clone(node.store()),
         secrets,
         origins: config.node.origins.clone(),
@@ -270,6 +276,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         addresses: Mutex::default(),
     });
     tokio::spawn(sweep(Arc::downgrade(&edge)));
+    tokio::spawn(sweep_uploads(Arc::downgrade(&edge)));
     let (stop, stopping) = watch::channel(false);
     let ended = tokio::spawn(run(listener, node, Arc::clone(&edge), stopping));
     Ok(Running { address, stop: Stop(stop), ended, edge })
@@ -281,6 +288,18 @@ async fn sweep(edge: Weak<Edge>) {
         tokio::time::sleep(SWEEP).await;
         let Some(edge) = edge.upgrade() else { return };
         edge.streams.sweep(Instant::now());
+    }
+}
+
+/// Removes uploads that nobody completed; what fails is tried with the next sweep.
+async fn sweep_uploads(edge: Weak<Edge>) {
+    loop {
+        let Some(edge) = edge.upgrade() else { return };
+        if let Ok(removed) = edge.attachments.sweep(edge.host.now()).await {
+            edge.metrics.uploads_expired.inc_by(removed as u64);
+        }
+        drop(edge);
+        tokio::time::sleep(UPLOADS_SWEEP).await;
     }
 }
 

@@ -21,10 +21,11 @@ use tokio::sync::mpsc;
 const CONVERSA: &str = env!("CARGO_BIN_EXE_conversa");
 const SECRET: &[u8] = b"a secret of thirty-two bytes 0001";
 
-struct Node(Child, String);
+/// A process, and where it serves.
+pub(super) struct Node(Child, pub(super) String);
 
 impl Node {
-    fn start(config: &Path) -> Self {
+    pub(super) fn start(config: &Path) -> Self {
         let mut child = Command::new(CONVERSA)
             .args(["serve", "--config"])
             .arg(config)

@@ -49,6 +49,13 @@ const DOCS: &[(&str, &str)] = &[
         "push.allow_hosts",
         "Hosts that may be called although their address is private, and without https. All others are refused.",
     ),
+    ("attachments", "Files of messages."),
+    ("attachments.folder", "Where they lie, below node.data."),
+    ("attachments.bytes_max", "Largest file."),
+    ("attachments.pending_max", "Uploads of one person that are not completed."),
+    ("attachments.person_bytes_per_hour", "What one person may upload in an hour."),
+    ("attachments.company_bytes_per_hour", "The same of all people of a company."),
+    ("attachments.expiry_ms", "An upload that is not completed in this time is removed."),
     ("tenants", "The companies. Without any, the sample company is there."),
     ("tenants.id", "Its name; tokens carry it."),
     (

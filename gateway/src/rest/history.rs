@@ -287,6 +287,7 @@ pub(crate) async fn say(
             return Err(Problem::new(Code::Forbidden, "supervisors do not speak in conversations yet"));
         }
     };
+    edge.attachments.check(&principal, &saying.content)?;
     let author = Author::person(kind, &Person { id: principal.id.clone(), name: principal.name.clone() });
     let conversation: ConversationId =
         cv.parse().map_err(|_| Problem::new(Code::NotFound, "there is no such conversation"))?;

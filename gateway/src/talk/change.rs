@@ -47,6 +47,7 @@ struct Read {
 impl Talk {
     pub(super) fn edit(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Edit { id: ms, content } = self.params(bytes)?;
+        self.edge.attachments.check(&self.principal, &content)?;
         self.change(head, id, &ms, Change::Edit(content))
     }
 

@@ -231,6 +231,7 @@ impl Talk {
 
     fn send(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Send { content, visibility, reply_to } = self.params(bytes)?;
+        self.edge.attachments.check(&self.principal, &content)?;
         let key = head
             .key
             .as_deref()

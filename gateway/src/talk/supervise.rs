@@ -69,6 +69,7 @@ impl Talk {
 
     pub(super) fn whisper(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Whisper { content } = self.params(bytes)?;
+        self.edge.attachments.check(&self.principal, &content)?;
         self.ask_desk(head, id, DeskCommand::Whisper(content))
     }
 
