@@ -3,6 +3,7 @@
 mod channels;
 mod desk;
 mod docs;
+mod people;
 pub mod push;
 pub mod sample;
 
@@ -22,6 +23,7 @@ use crate::auth::{Role, SECRET_BYTES_MIN};
 pub use channels::ChannelConfig;
 pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
 pub use docs::print;
+pub use people::{DepartmentConfig, TeamConfig};
 use push::{PushConfig, TenantPush};
 
 /// All that can be set.
@@ -171,9 +173,15 @@ pub struct TenantConfig {
     pub score_card: Option<PathBuf>,
     #[serde(default = "desk::offer_ms")]
     pub offer_ms: i64,
+    #[serde(default = "people::merge_by")]
+    pub merge_by: Vec<String>,
     pub queues: Vec<QueueConfig>,
     #[serde(default)]
     pub agents: Vec<AgentConfig>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub departments: Vec<DepartmentConfig>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<TeamConfig>,
     #[serde(default)]
     pub desk: DeskConfig,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -338,7 +346,7 @@ impl TenantConfig {
         if let Some(Err((key, what))) = self.push.as_ref().map(TenantPush::check) {
             return wrong(key, what);
         }
-        self.check_desk().or_else(|(key, what)| wrong(&key, what))
+        self.check_desk().and_then(|()| self.check_people()).or_else(|(key, what)| wrong(&key, what))
     }
 
     fn company(
@@ -370,6 +378,8 @@ impl TenantConfig {
             grace_ms: self.desk.grace_ms,
             watchers: watchers.to_vec(),
             channels,
+            merge_by: self.merge_by.clone(),
+            teams: self.team_settings(),
             push: self.push.as_ref().map(TenantPush::setting),
         })
     }

@@ -113,9 +113,9 @@ impl Default for DeskConfig {
 }
 
 /// What is wrong, and at which key below the company's.
-type Wrong = (String, String);
+pub(super) type Wrong = (String, String);
 
-fn wrong(key: impl Into<String>, what: impl Into<String>) -> Result<(), Wrong> {
+pub(super) fn wrong(key: impl Into<String>, what: impl Into<String>) -> Result<(), Wrong> {
     Err((key.into(), what.into()))
 }
 
@@ -150,7 +150,17 @@ impl TenantConfig {
     }
 
     pub(super) fn agent_settings(&self) -> Vec<AgentSetting> {
-        self.agents.iter().map(|agent| agent.setting(&self.desk)).collect()
+        let teams = self.team_settings();
+        let setting = |agent: &AgentConfig| {
+            let mut setting = agent.setting(&self.desk);
+            for queue in teams.queues_of(&setting.id) {
+                if !setting.policy.serves.contains(queue) {
+                    setting.policy.serves.push(queue.clone());
+                }
+            }
+            setting
+        };
+        self.agents.iter().map(setting).collect()
     }
 }
 
