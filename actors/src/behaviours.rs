@@ -3,9 +3,11 @@
 mod agent;
 mod bot;
 pub mod channel;
+pub mod claim;
 mod conversation;
 pub mod courier;
 pub mod dead_letters;
+mod identity;
 pub mod intake;
 mod queue;
 mod rating;
@@ -14,9 +16,11 @@ mod session;
 
 pub use agent::Agent;
 pub use bot::{Bot, Command as BotCommand, Event as BotEvent};
+pub use claim::Claim;
 pub use conversation::{Conversation, SNEAK_PEEK, TYPING};
 pub use courier::Courier;
 pub use dead_letters::DeadLetters;
+pub use identity::Identity;
 pub use intake::Intake;
 pub use queue::Queue;
 pub use rating::{Command as RatingCommand, Event as RatingEvent, Rating};

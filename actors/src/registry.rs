@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 
 use crate::behaviour::Behaviour;
 use crate::behaviours::{
-    Agent, Bot, Conversation, Courier, DeadLetters, Intake, Queue, Rating, Reach, Session,
+    Agent, Bot, Claim, Conversation, Courier, DeadLetters, Identity, Intake, Queue, Rating, Reach, Session,
 };
 use crate::cell::core::{Core, Setting};
 use crate::cell::machine::Machine;
@@ -26,6 +26,8 @@ pub static BEHAVIOURS: &[Line] = &[
     line::<Reach>(),
     line::<Courier>(),
     line::<DeadLetters>(),
+    line::<Identity>(),
+    line::<Claim>(),
 ];
 
 /// All watchers.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use conversa_engine::bot::{Index, Thresholds};
 use conversa_engine::conversation::{Opening, Wait};
-use conversa_engine::desk::{AgentPolicy, QueuePolicy, Skills};
+use conversa_engine::desk::{AgentPolicy, QueuePolicy, Skills, Teams};
 use conversa_engine::ids::{BotId, PersonId, QueueId, TenantId};
 use conversa_engine::quality::ScoreCard;
 use parking_lot::RwLock;
@@ -91,6 +91,10 @@ pub struct Tenant {
     pub watchers: Vec<&'static str>,
     /// The channels whose messages leave through an adapter of the company.
     pub channels: Vec<String>,
+    /// The attributes by whose signed value identities are one customer.
+    pub merge_by: Vec<String>,
+    /// Who works with whom.
+    pub teams: Teams,
     /// Whether, and when, people without a socket are told on their devices.
     pub push: Option<PushSetting>,
 }

@@ -7,6 +7,7 @@ mod agent;
 mod policy;
 mod queue;
 mod rights;
+mod teams;
 #[cfg(test)]
 mod tests;
 
@@ -17,3 +18,4 @@ pub use policy::{
 };
 pub use queue::{AVOID_MS, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};
 pub use rights::{Op, Part, Relation, may};
+pub use teams::{DEPARTMENTS_MAX, Department, TEAM_MAX, TEAMS_MAX, Team, Teams};

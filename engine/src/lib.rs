@@ -9,6 +9,7 @@ pub mod content;
 pub mod conversation;
 pub mod desk;
 pub mod ids;
+pub mod person;
 pub mod quality;
 pub mod refusal;
 pub mod text;

@@ -1,5 +1,7 @@
 //! Who is there: tokens of visitors and agents, JWT signed with the company's secret (HS256).
 
+use std::collections::BTreeMap;
+
 use conversa_engine::ids::{PersonId, TenantId, is_id};
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
@@ -70,6 +72,9 @@ struct Claims {
     sub: String,
     #[serde(default)]
     name: String,
+    /// What the company knows of a visitor: `email`, `phone`, `account`, …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    claims: BTreeMap<String, String>,
     iat: i64,
     exp: i64,
 }
@@ -79,6 +84,19 @@ struct Claims {
 /// # Errors
 /// `bad_request` when the id does not fit the role.
 pub fn sign(secret: &str, principal: &Principal, now: Time) -> Result<(String, Time), Refusal> {
+    sign_with(secret, principal, BTreeMap::new(), now)
+}
+
+/// Signs a token with what the company knows of a visitor.
+///
+/// # Errors
+/// `bad_request` when the id does not fit the role.
+pub fn sign_with(
+    secret: &str,
+    principal: &Principal,
+    known: BTreeMap<String, String>,
+    now: Time,
+) -> Result<(String, Time), Refusal> {
     check_id(principal.role, principal.id.as_str())?;
     let iat = now.ms() / 1_000;
     let exp = iat + principal.role.life_s();
@@ -88,6 +106,7 @@ pub fn sign(secret: &str, principal: &Principal, now: Time) -> Result<(String, T
         role: principal.role,
         sub: principal.id.to_string(),
         name: principal.name.clone(),
+        claims: known,
         iat,
         exp,
     };
@@ -106,6 +125,26 @@ pub fn check(
     now: Time,
     secret_of: impl Fn(&TenantId) -> Option<String>,
 ) -> Result<(Principal, Time), Refusal> {
+    open(token, now, secret_of).map(|(principal, until, _)| (principal, until))
+}
+
+/// Checks a token, and gives whose it is and what the company says there that it knows of the visitor.
+///
+/// # Errors
+/// As [`check`].
+pub fn claims(
+    token: &str,
+    now: Time,
+    secret_of: impl Fn(&TenantId) -> Option<String>,
+) -> Result<(Principal, BTreeMap<String, String>), Refusal> {
+    open(token, now, secret_of).map(|(principal, _, known)| (principal, known))
+}
+
+fn open(
+    token: &str,
+    now: Time,
+    secret_of: impl Fn(&TenantId) -> Option<String>,
+) -> Result<(Principal, Time, BTreeMap<String, String>), Refusal> {
     let refused = || {
         Refusal::new(Code::Unauthorized, "the token is not valid: get a new one from the company's server")
     };
@@ -131,7 +170,8 @@ pub fn check(
     let name =
         if claims.name.is_empty() { claims.sub.clone() } else { claims.name.chars().take(64).collect() };
     let until = Time::from_ms((claims.exp + leeway) * 1_000);
-    Ok((Principal { tenant, role: claims.role, id: PersonId::new(claims.sub), name }, until))
+    let principal = Principal { tenant, role: claims.role, id: PersonId::new(claims.sub), name };
+    Ok((principal, until, claims.claims))
 }
 
 fn check_id(role: Role, id: &str) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@ mod attachments;
 mod channels;
 mod desk;
 mod docs;
+mod people;
 pub mod push;
 pub mod sample;
 mod settings;
@@ -25,6 +26,7 @@ pub use attachments::AttachmentsConfig;
 pub use channels::ChannelConfig;
 pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
 pub use docs::print;
+pub use people::{DepartmentConfig, TeamConfig};
 use push::{PushConfig, TenantPush};
 pub use settings::{Flaw, Settings};
 
@@ -176,9 +178,15 @@ pub struct TenantConfig {
     pub score_card: Option<PathBuf>,
     #[serde(default = "desk::offer_ms")]
     pub offer_ms: i64,
+    #[serde(default = "people::merge_by")]
+    pub merge_by: Vec<String>,
     pub queues: Vec<QueueConfig>,
     #[serde(default)]
     pub agents: Vec<AgentConfig>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub departments: Vec<DepartmentConfig>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<TeamConfig>,
     #[serde(default)]
     pub desk: DeskConfig,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -345,7 +353,7 @@ impl TenantConfig {
         }
         match self.settings().flaws().into_iter().next() {
             Some(Flaw { at, what }) => wrong(&at, what),
-            None => Ok(()),
+            None => self.check_people().or_else(|(key, what)| wrong(&key, what)),
         }
     }
 
@@ -367,11 +375,11 @@ impl TenantConfig {
         let score_card = parse(self.score_card.as_deref(), base, sample::SCORE_CARD, |text| {
             ScoreCard::parse(text).map_err(|error| error.to_string())
         })?;
-        let settings = self.settings();
+        let (settings, teams) = (self.settings(), self.team_settings());
         Ok(Tenant {
             id: TenantId::new(self.id.as_str()),
             queues: settings.queues(),
-            agents: settings.agents(),
+            agents: settings.agents(&teams),
             bot,
             score_card: Arc::new(score_card),
             rules: self.desk.rule_settings(),
@@ -379,6 +387,8 @@ impl TenantConfig {
             grace_ms: self.desk.grace_ms,
             watchers: watchers.to_vec(),
             channels,
+            merge_by: self.merge_by.clone(),
+            teams,
             push: self.push.as_ref().map(TenantPush::setting),
         })
     }

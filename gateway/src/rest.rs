@@ -2,11 +2,13 @@
 
 mod attachments;
 mod boards;
+mod customers;
 mod development;
 pub(crate) mod history;
 mod lists;
 mod settings;
 mod sync;
+pub(crate) mod teams;
 
 use std::sync::Arc;
 
@@ -55,6 +57,13 @@ pub(crate) fn router(edge: &Arc<Edge>) -> Router {
         .route("/v1/knowledge/search", get(lists::search))
         .route("/v1/queues", get(lists::queues))
         .route("/v1/agents", get(lists::agents))
+        .route("/v1/departments", get(teams::departments))
+        .route("/v1/teams", get(teams::teams))
+        .route("/v1/customers", get(customers::search))
+        .route("/v1/customers/{id}", get(customers::customer))
+        .route("/v1/customers/{id}/timeline", get(customers::timeline))
+        .route("/v1/customers/{id}/merge", post(customers::merge))
+        .route("/v1/customers/{id}/undo", post(customers::undo))
         .route("/v1/qa/scores", get(boards::scores))
         .route("/v1/qa/scores/{cv}", get(boards::score))
         .route("/v1/voc/keywords", get(boards::keywords))
@@ -137,6 +146,9 @@ pub(crate) async fn visible(
     let mut view = edge.host.view_json(address).await?;
     let mine =
         principal.role != Role::Visitor || view["visitor"]["id"].as_str() == Some(principal.id.as_str());
+    if teams::hidden(edge, principal, address, &view).await? {
+        return Err(Refusal::new(Code::Forbidden, "this conversation belongs to another department"));
+    }
     match view.as_object_mut() {
         Some(map) if mine => {
             map.insert("cv".into(), address.key.to_string().into());

@@ -1,6 +1,6 @@
 //! The server: one listener for WebSocket, REST and pages, and its graceful stop.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -92,6 +92,11 @@ impl Edge {
     /// The principal of a token, and when it ends.
     pub(crate) fn check(&self, token: &str) -> Result<(Principal, Time), Refusal> {
         auth::check(token, self.host.now(), |tenant| self.secrets.get(tenant).cloned())
+    }
+
+    /// The principal of a token, and what the company says there of the visitor.
+    pub(crate) fn claims(&self, token: &str) -> Result<(Principal, BTreeMap<String, String>), Refusal> {
+        auth::claims(token, self.host.now(), |tenant| self.secrets.get(tenant).cloned())
     }
 
     /// Signs a token of a company of this node.

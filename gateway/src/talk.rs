@@ -4,6 +4,7 @@ mod catch_up;
 mod change;
 mod connect;
 mod desk;
+mod identify;
 mod murmur;
 mod outgoing;
 mod pace;

@@ -2,6 +2,7 @@
 
 mod carried;
 mod attachments;
+mod customers;
 mod desk;
 mod fetch;
 mod handover;

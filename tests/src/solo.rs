@@ -14,7 +14,7 @@ use conversa_actors::port::memory::Memory;
 use conversa_actors::port::outside::{Call, Outcome};
 use conversa_actors::registry;
 use conversa_actors::tenant::{PushSetting, QueueSetting, Tenant};
-use conversa_engine::desk::QueuePolicy;
+use conversa_engine::desk::{QueuePolicy, Teams};
 use conversa_engine::ids::{QueueId, TenantId};
 use conversa_engine::quality::ScoreCard;
 use conversa_engine::time::Time;
@@ -74,6 +74,8 @@ pub fn company(channels: &[&str]) -> Arc<Tenant> {
         grace_ms: 15_000,
         watchers: Vec::new(),
         channels: channels.iter().map(|name| (*name).to_owned()).collect(),
+        merge_by: vec!["email".into()],
+        teams: Teams::default(),
         push: Some(PushSetting { away_ms: 1_000 }),
     })
 }
@@ -130,6 +132,11 @@ impl Solo {
         let from = self.address.beside("conversation", "sender");
         let id = LetterId { seq, index: 0 };
         self.give(Input::Letter(Letter { from, to: self.address.clone(), id, payload }));
+    }
+
+    /// Gives it another actor's letter.
+    pub fn hand(&mut self, letter: Letter) {
+        self.give(Input::Letter(letter));
     }
 
     /// Asks it something.

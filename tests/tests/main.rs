@@ -2,6 +2,7 @@
 
 mod channels;
 mod courier;
+mod customers;
 mod histories;
 mod journals;
 mod outside;

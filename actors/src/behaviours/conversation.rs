@@ -5,9 +5,9 @@ mod handover;
 use conversa_engine::conversation::{
     self as domain, AuthorKind, Command, DeskEvent, Event, HandoverEvent, OfferEnd, Phase, WrapEvent,
 };
-use conversa_engine::desk::{AgentCommand, QueueCommand};
+use conversa_engine::desk::{AgentCommand, Part, QueueCommand, Relation, may};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
-use conversa_engine::refusal::Decision;
+use conversa_engine::refusal::{Code, Decision, Refusal};
 use conversa_engine::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ impl Behaviour for Conversation {
     type Event = Event;
 
     fn decide(&self, cx: &Context<'_>, command: Command) -> Decision<Event> {
+        self.within_reach(cx, &command)?;
         let mut events = self.0.decide(cx.now, command)?;
         self.route(cx, &mut events);
         if let Phase::Assigned { queue, .. } = self.0.phase()
@@ -249,6 +250,24 @@ fn tell_released(id: ConversationId, held: &domain::Held, out: &mut Outbox) {
 }
 
 impl Conversation {
+    /// A supervisor of some departments only does nothing in conversations of the others.
+    fn within_reach(&self, cx: &Context<'_>, command: &Command) -> Result<(), Refusal> {
+        let Command::Desk { by, command } = command else { return Ok(()) };
+        let (queue, agent) = match self.0.phase() {
+            Phase::Queued(wait) => (Some(&wait.queue), None),
+            Phase::Offered(wait, offer) => (Some(&wait.queue), Some(&offer.agent.id)),
+            Phase::Assigned { queue, agent, .. } => (Some(queue), Some(&agent.id)),
+            Phase::Unopened | Phase::Bot | Phase::Closed { .. } => {
+                (self.0.opening().map(|opening| &opening.queue), None)
+            }
+        };
+        let elsewhere = by.part == Part::Supervisor && !cx.tenant.teams.reaches(&by.person.id, queue, agent);
+        if elsewhere && !may(command.op(), by.part, Relation::Elsewhere) {
+            return Err(Refusal::new(Code::Forbidden, "this conversation belongs to another department"));
+        }
+        Ok(())
+    }
+
     /// Waits are what the company's settings make of them: the event carries it.
     fn route(&self, cx: &Context<'_>, events: &mut [Event]) {
         let opened = events

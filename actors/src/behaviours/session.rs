@@ -1,7 +1,7 @@
 //! A visitor's session: keeps one live conversation per channel, also when two devices open at once or a message comes late.
 //! It journals an opening before the conversation hears of it. Sockets, cursors and messages are not its business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use conversa_engine::conversation::{self as domain, Opening, Person, Said};
 use conversa_engine::ids::{ConversationId, PersonId, shard_of};
@@ -17,6 +17,8 @@ use crate::behaviour::{Behaviour, Context, Outbox};
 pub const REOPEN_MS: i64 = 24 * 3_600_000;
 /// Channels of one visitor.
 const CHANNELS_MAX: usize = 16;
+/// Conversations that a visitor's time line remembers; beyond it the oldest is forgotten there. Its own log stays.
+const TRAIL_MAX: usize = 200;
 
 /// The actor of one visitor; its key is the visitor's id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,8 @@ pub struct Session {
     live: BTreeMap<String, ConversationId>,
     /// The last conversation of each channel and when it closed.
     last: BTreeMap<String, (ConversationId, Time)>,
+    /// All conversations that were opened, oldest first: part of the customer's time line.
+    trail: VecDeque<(ConversationId, String)>,
     /// As whom, and in which language, the visitor opened last.
     name: String,
     language: String,
@@ -106,6 +110,8 @@ pub enum Event {
 
 impl Behaviour for Session {
     const KIND: &'static str = "session";
+    /// 2: with the trail, which the journal has always told.
+    const VERSION: u32 = 2;
     type Command = Command;
     type Event = Event;
 
@@ -132,6 +138,10 @@ impl Behaviour for Session {
         match event {
             Event::Opened { conversation, opening } => {
                 self.live.insert(opening.channel.clone(), *conversation);
+                if self.trail.len() == TRAIL_MAX {
+                    self.trail.pop_front();
+                }
+                self.trail.push_back((*conversation, opening.channel.clone()));
                 self.name.clone_from(&opening.visitor.name);
                 self.language.clone_from(&opening.language);
             }
@@ -160,7 +170,8 @@ impl Behaviour for Session {
     }
 
     fn view(&self) -> Value {
-        json!({ "live": self.live, "last": self.last.iter().map(|(channel, (id, _))| (channel, id)).collect::<BTreeMap<_, _>>() })
+        let trail = self.trail.iter().map(|(id, channel)| json!({ "cv": id, "channel": channel }));
+        json!({ "live": self.live, "trail": trail.collect::<Vec<_>>(), "last": self.last.iter().map(|(channel, (id, _))| (channel, id)).collect::<BTreeMap<_, _>>() })
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Op {
     TakeOver,
     ForceAssign,
     Wrap,
+    SeeCustomer,
+    MergeCustomer,
 }
 
 impl Op {
@@ -35,6 +37,8 @@ impl Op {
         Self::TakeOver,
         Self::ForceAssign,
         Self::Wrap,
+        Self::SeeCustomer,
+        Self::MergeCustomer,
     ];
 }
 
@@ -62,33 +66,43 @@ pub enum Relation {
     Asked,
     /// It is somebody else's.
     Other,
+    /// It belongs to departments that the supervisor does not look after.
+    Elsewhere,
 }
 
 impl Relation {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Own, Self::Asked, Self::Other];
+    pub const ALL: &[Self] = &[Self::Own, Self::Asked, Self::Other, Self::Elsewhere];
 }
+
+/// Everything but what is of departments that are not the supervisor's.
+const WITHIN: &[Relation] = &[Relation::Own, Relation::Asked, Relation::Other];
 
 /// (operation, part, relations in which it may).
 const RIGHTS: &[(Op, Part, &[Relation])] = &[
     (Op::Transfer, Part::Agent, &[Relation::Own]),
     (Op::LeaveQueue, Part::Visitor, &[Relation::Own]),
-    (Op::Watch, Part::Supervisor, Relation::ALL),
-    (Op::Whisper, Part::Supervisor, Relation::ALL),
-    (Op::BargeIn, Part::Supervisor, Relation::ALL),
-    (Op::PauseQueue, Part::Supervisor, Relation::ALL),
+    (Op::Watch, Part::Supervisor, WITHIN),
+    (Op::Whisper, Part::Supervisor, WITHIN),
+    (Op::BargeIn, Part::Supervisor, WITHIN),
+    (Op::PauseQueue, Part::Supervisor, WITHIN),
     (Op::Consult, Part::Agent, &[Relation::Own]),
     (Op::Complete, Part::Agent, &[Relation::Own]),
     (Op::Withdraw, Part::Agent, &[Relation::Own, Relation::Asked]),
     (Op::Conference, Part::Agent, &[Relation::Own]),
-    (Op::TakeOver, Part::Supervisor, Relation::ALL),
-    (Op::ForceAssign, Part::Supervisor, Relation::ALL),
+    (Op::TakeOver, Part::Supervisor, WITHIN),
+    (Op::ForceAssign, Part::Supervisor, WITHIN),
     (Op::Wrap, Part::Agent, &[Relation::Own]),
+    // A customer is nobody's own: it has conversations with many.
+    (Op::SeeCustomer, Part::Agent, &[Relation::Other]),
+    (Op::SeeCustomer, Part::Supervisor, &[Relation::Other]),
+    (Op::MergeCustomer, Part::Agent, &[Relation::Other]),
+    (Op::MergeCustomer, Part::Supervisor, &[Relation::Other]),
     // Those who have taken one over do with it what agents do.
     (Op::Transfer, Part::Supervisor, &[Relation::Own]),
     (Op::Consult, Part::Supervisor, &[Relation::Own]),
     (Op::Complete, Part::Supervisor, &[Relation::Own]),
-    (Op::Withdraw, Part::Supervisor, Relation::ALL),
+    (Op::Withdraw, Part::Supervisor, WITHIN),
     (Op::Conference, Part::Supervisor, &[Relation::Own]),
     (Op::Wrap, Part::Supervisor, &[Relation::Own]),
 ];

@@ -29,6 +29,9 @@ pub(super) struct TokenArgs {
     /// The company, when the configuration has several
     #[arg(long)]
     tenant: Option<String>,
+    /// What the company knows of the visitor, for `identify`: email=ann@shop.example
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    claims: Vec<(String, String)>,
     /// Sign this many tokens, for load tests; prints lines of id and token
     #[arg(long, value_name = "N")]
     count: Option<u32>,
@@ -57,7 +60,7 @@ pub(super) fn token(args: TokenArgs) -> anyhow::Result<ExitCode> {
             id: PersonId::new(id),
             name,
         };
-        auth::sign(secret, &principal, now)
+        auth::sign_with(secret, &principal, args.claims.iter().cloned().collect(), now)
     };
     match (args.count, args.id) {
         (Some(count), _) => {
@@ -70,4 +73,9 @@ pub(super) fn token(args: TokenArgs) -> anyhow::Result<ExitCode> {
         (None, None) => anyhow::bail!("say --id or --count"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn claim(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a claim is NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }

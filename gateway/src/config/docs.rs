@@ -65,6 +65,23 @@ const DOCS: &[(&str, &str)] = &[
     ("tenants.knowledge", "The bot's knowledge base, a TOML file. Without one the sample's."),
     ("tenants.score_card", "The score card of quality inspection, a TOML file. Without one the sample's."),
     ("tenants.offer_ms", "How long an offer to an agent stands."),
+    (
+        "tenants.merge_by",
+        "Signed claims whose equal values make visitors one customer: account, email, phone. Empty: only agents merge.",
+    ),
+    ("tenants.departments", "Its departments."),
+    ("tenants.departments.id", "Its name."),
+    ("tenants.departments.name", "As people read it."),
+    (
+        "tenants.departments.supervisors",
+        "Who looks after it, and, when named in any department, after nothing of the others.",
+    ),
+    ("tenants.teams", "Its teams of agents."),
+    ("tenants.teams.id", "Its name."),
+    ("tenants.teams.name", "As people read it."),
+    ("tenants.teams.department", "The department that it belongs to."),
+    ("tenants.teams.agents", "Who is in it."),
+    ("tenants.teams.queues", "The queues that everybody in it serves, beside the agent's own."),
     ("tenants.queues", "Its queues; the first is the default."),
     ("tenants.queues.id", "Its name."),
     ("tenants.queues.name_zh", "As people read it, in Chinese."),
@@ -212,7 +229,7 @@ mod tests {
     use conversa_engine::desk::Ring;
 
     use super::super::push::{ApnsConfig, FcmConfig, TenantPush};
-    use super::super::{ChannelConfig, RuleConfig, sample};
+    use super::super::{ChannelConfig, DepartmentConfig, RuleConfig, TeamConfig, sample};
     use super::*;
 
     #[test]
@@ -245,6 +262,18 @@ mod tests {
         queue.dispositions = vec!["solved".into()];
         agent.skills = [("returns".to_owned(), 7)].into();
         tenant.desk.away_reasons = vec!["lunch".into()];
+        tenant.departments = vec![DepartmentConfig {
+            id: "care".into(),
+            name: "Care".into(),
+            supervisors: vec!["su_1".into()],
+        }];
+        tenant.teams = vec![TeamConfig {
+            id: "first".into(),
+            name: "First line".into(),
+            department: Some("care".into()),
+            agents: vec!["ag_mei".into()],
+            queues: vec!["support".into()],
+        }];
         tenant.desk.weights = [("mail".to_owned(), 1)].into();
         let (channel, lang, queue) = (Some("web".into()), Some("en".into()), Some("support".into()));
         tenant.desk.rules =

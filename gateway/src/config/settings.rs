@@ -2,6 +2,8 @@
 //! with it is found at once, each flaw with its place.
 
 use conversa_actors::tenant::{AgentSetting, QueueSetting, Tenant};
+use conversa_engine::desk::Teams;
+use conversa_engine::ids::QueueId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -139,8 +141,20 @@ impl Settings {
         self.queues.iter().map(|queue| queue.setting(self.offer_ms)).collect()
     }
 
-    pub(super) fn agents(&self) -> Vec<AgentSetting> {
-        self.agents.iter().map(|agent| agent.setting(&self.desk)).collect()
+    /// The agents, who also serve the queues of their teams.
+    pub(super) fn agents(&self, teams: &Teams) -> Vec<AgentSetting> {
+        let setting = |agent: &AgentConfig| {
+            let mut setting = agent.setting(&self.desk);
+            let is_queue = |id: &QueueId| self.queues.iter().any(|queue| queue.id == id.as_str());
+            for queue in teams.queues_of(&setting.id) {
+                // A team of the file may name a queue that these settings have dropped.
+                if is_queue(queue) && !setting.policy.serves.contains(queue) {
+                    setting.policy.serves.push(queue.clone());
+                }
+            }
+            setting
+        };
+        self.agents.iter().map(setting).collect()
     }
 
     /// The company under these settings; all else stays.
@@ -148,7 +162,7 @@ impl Settings {
     pub fn tenant(&self, before: &Tenant) -> Tenant {
         Tenant {
             queues: self.queues(),
-            agents: self.agents(),
+            agents: self.agents(&before.teams),
             rules: self.desk.rule_settings(),
             weights: self.desk.weights.clone(),
             grace_ms: self.desk.grace_ms,

@@ -15,7 +15,7 @@ use conversa_engine::time::Time;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Caller, Cv, Staff, boards, conversation_address, visible};
+use super::{Answer, Caller, Cv, Staff, boards, conversation_address, teams, visible};
 use crate::problem::Problem;
 use crate::server::Edge;
 
@@ -62,7 +62,10 @@ pub(crate) async fn conversations(
     let mut items = Vec::with_capacity(newest.len());
     for (_, id) in &newest {
         if let Some(line) = boards::contribution::<Summary>(&edge, &principal.tenant, *id).await? {
-            items.push(item(*id, &line));
+            let item = item(*id, &line);
+            if !teams::elsewhere(&edge, &principal, &item) {
+                items.push(item);
+            }
         }
     }
     Ok(Json(json!({ "items": items, "next": next })))
@@ -118,7 +121,8 @@ pub(crate) async fn agents(State(edge): State<Arc<Edge>>, Staff(principal): Staf
             .view_json(&Address::new(principal.tenant.clone(), Agent::KIND, agent.id.shared()))
             .await?;
         items.push(json!({
-            "id": agent.id, "name": agent.name, "queues": agent.policy.serves, "skills": agent.skills,
+            "id": agent.id, "name": agent.name,
+            "teams": company.teams.teams_of(&agent.id).map(|team| &team.id).collect::<Vec<_>>(), "queues": agent.policy.serves, "skills": agent.skills,
             "state": view["state"], "reason": view["reason"], "capacity": view["capacity"],
             "taken": view["taken"], "places": view["places"], "asked": view["asked"],
         }));

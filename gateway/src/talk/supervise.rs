@@ -108,6 +108,10 @@ impl Talk {
     pub(super) fn pause_queue(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Pause { queue, paused } = self.params(bytes)?;
         let queue = self.known_queue(&queue)?;
+        let teams = &self.edge.company(&self.principal.tenant)?.teams;
+        if !teams.reaches(&self.principal.id, Some(&queue), None) {
+            return Err(Refusal::new(Code::Forbidden, "this queue belongs to another department"));
+        }
         self.spawn(id, move |edge, principal| async move {
             let address = Address::new(principal.tenant, Queue::KIND, queue.shared());
             let pause = QueueCommand::Pause { paused, by: principal.id };

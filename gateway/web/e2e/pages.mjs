@@ -210,6 +210,27 @@ test_('a colleague takes it over, asks back, and gives it back', async () => {
   await colleague.context.close();
 });
 
+test_('the agent sees the customer, merges another visitor and undoes it', async () => {
+  const { page } = agent;
+  await page.setViewportSize({ width: 1400, height: 900 });
+  const other = await person(browser, { lang: 'en' });
+  await other.page.goto(`${base}/visitor`);
+  await other.page.getByTestId('composer').waitFor();
+  const opened = other.page.evaluate(() => Object.values(localStorage).concat(Object.values(sessionStorage)).join(' '));
+  const id = (await opened).match(/vi_[a-z0-5]{16}/)?.[0];
+  assert.ok(id, 'the page keeps who the visitor is');
+  await say(other.page, 'hello');
+  await page.getByTestId('identity').waitFor();
+  await until('the bot has answered: there is such a visitor', async () => (await messages(other.page)).length > 1);
+  await page.getByTestId('merge-with').fill(id);
+  await page.getByTestId('merge').click();
+  await until('merged', async () => (await page.getByTestId('identity').count()) === 2);
+  assert.deepEqual(await stumblingBlocks(page), [], 'the panel');
+  await page.getByTestId('undo').click();
+  await until('undone', async () => (await page.getByTestId('identity').count()) === 1);
+  await other.context.close();
+});
+
 test_('the agent closes; the visitor is told and may begin anew', async () => {
   const { page } = agent;
   await page.getByTestId('close').click();

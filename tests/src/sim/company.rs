@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use conversa_actors::tenant::{AgentSetting, BotSetting, QueueSetting, RuleSetting, Tenant};
 use conversa_engine::bot::{Entry, Index, Knowledge, Thresholds};
-use conversa_engine::desk::{AgentPolicy, Choice, LEVEL_MAX, QueuePolicy, Ring, WhenGone, WrapPolicy};
+use conversa_engine::desk::{AgentPolicy, Choice, LEVEL_MAX, QueuePolicy, Ring, Teams, WhenGone, WrapPolicy};
 use conversa_engine::ids::{BotId, PersonId, QueueId, SkillId, TenantId};
 use conversa_engine::quality::ScoreCard;
 use conversa_engine::text::Language;
@@ -134,6 +134,8 @@ impl Company {
             grace_ms: 15_000,
             watchers: vec!["summary", "quality", "voice"],
             channels: Vec::new(),
+            merge_by: Vec::new(),
+            teams: Teams::default(),
             push: None,
         }
     }

@@ -1,4 +1,4 @@
-// Reading over REST, with a token that is renewed when it runs out.
+// Reading and changing over REST, with a token that is renewed when it runs out.
 
 import type { Page } from './frames.js';
 
@@ -25,8 +25,17 @@ export class Rest {
 
   /** @throws Problem, or what `fetch` throws when nobody answers. */
   async get<T>(path: string, signal?: AbortSignal): Promise<T> {
-    let response = await this.#ask(path, false, signal);
-    if (response.status === 401) response = await this.#ask(path, true, signal);
+    return this.#answer<T>(path, { signal: signal ?? null });
+  }
+
+  /** @throws as `get`. */
+  async post<T>(path: string, body: unknown): Promise<T> {
+    return this.#answer<T>(path, { method: 'POST', body: JSON.stringify(body) });
+  }
+
+  async #answer<T>(path: string, request: RequestInit): Promise<T> {
+    let response = await this.#ask(path, false, request);
+    if (response.status === 401) response = await this.#ask(path, true, request);
     if (response.ok) return (await response.json()) as T;
     const problem = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
     const after = Number(response.headers.get('retry-after') ?? Number.NaN);
@@ -39,8 +48,9 @@ export class Rest {
     return { messages: page.items, events: [], next: page.next ?? null, head: page.head };
   }
 
-  async #ask(path: string, fresh: boolean, signal?: AbortSignal): Promise<Response> {
-    const authorization = `Bearer ${await this.token(fresh)}`;
-    return this.ask(this.base + path, { headers: { authorization }, signal: signal ?? null });
+  async #ask(path: string, fresh: boolean, request: RequestInit): Promise<Response> {
+    const headers: Record<string, string> = { authorization: `Bearer ${await this.token(fresh)}` };
+    if (request.body) headers['content-type'] = 'application/json';
+    return this.ask(this.base + path, { ...request, headers });
   }
 }

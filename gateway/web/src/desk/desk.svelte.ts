@@ -25,6 +25,21 @@ export interface QueueLine {
   name: Record<string, string>;
 }
 
+/** A customer, as `/v1/customers/{id}` has it. */
+export interface Customer {
+  id: string;
+  identities: { id: string; channels: string[]; attributes: { name: string; value: string; verified: boolean }[] }[];
+  merges: { id: string; one: string; other: string; rule: string | null; undone_ts: number | null }[];
+}
+
+/** A conversation of a customer's time line. */
+export interface Earlier {
+  cv: string;
+  channel: string;
+  opened_ts: number;
+  agent: { id: string; name: string } | null;
+}
+
 export class Desk {
   readonly link: Link;
   readonly #rest: Rest;
@@ -121,6 +136,23 @@ export class Desk {
 
   async wrapUp({ cv }: Conversation, disposition: string): Promise<void> {
     await this.link.ask('conversation.wrap', { cv, d: { disposition } });
+  }
+
+  /** Who a visitor is across channels, and the last conversations of all identities. */
+  async customer(visitor: string): Promise<[Customer, Earlier[]]> {
+    const path = `/v1/customers/cu_${encodeURIComponent(visitor)}`;
+    const [customer, page] = await Promise.all([this.#rest.get<Customer>(path), this.#rest.get<{ items: Earlier[] }>(`${path}/timeline?limit=10`)]);
+    return [customer, page.items];
+  }
+
+  /** `other` is a visitor or a customer. */
+  async merge(visitor: string, other: string): Promise<void> {
+    const named = other.startsWith('cu_') ? other : `cu_${other}`;
+    await this.#rest.post(`/v1/customers/cu_${encodeURIComponent(visitor)}/merge`, { with: named });
+  }
+
+  async undo(visitor: string, merge: string): Promise<void> {
+    await this.#rest.post(`/v1/customers/cu_${encodeURIComponent(visitor)}/undo`, { merge });
   }
 
   /** Visitor's messages that were not looked at. */
