@@ -5,6 +5,7 @@ mod desk;
 mod docs;
 pub mod push;
 pub mod sample;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use channels::ChannelConfig;
 pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
 pub use docs::print;
 use push::{PushConfig, TenantPush};
+pub use store::{StoreConfig, StoreKind};
 
 /// All that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -30,6 +32,7 @@ use push::{PushConfig, TenantPush};
 #[expect(missing_docs, reason = "each key is explained in config/docs.rs, which `conversa config` prints")]
 pub struct Config {
     pub node: NodeConfig,
+    pub store: StoreConfig,
     pub limits: Limits,
     pub actors: ActorsConfig,
     pub watchers: WatchersConfig,

@@ -2,8 +2,10 @@
 
 mod channels;
 mod courier;
+mod cql;
 mod histories;
 mod journals;
+mod leases;
 mod outside;
 mod ports;
 mod simulator;
