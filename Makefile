@@ -27,7 +27,7 @@ else
 	@npm run --silent --prefix $(WEB) build
 endif
 
-# What tests need beyond Rust and Node.js: a browser.
+# What tests need beyond Rust and Node.js: a browser. With a JDK 17 and Maven they also get a CQL server, see tests/cassandra/with.sh.
 tools:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 	  echo "installing chromium"; \
@@ -36,7 +36,7 @@ tools:
 
 test: pages tools
 	cargo build --locked --package conversa-gateway --bin conversa
-	cargo test --locked --workspace
+	tests/cassandra/with.sh cargo test --locked --workspace
 	CONVERSA=$(abspath $(TARGET))/debug/conversa npm test --silent --prefix $(WEB)
 	$(WEB)/e2e/run.sh $(TARGET)/debug/conversa
 

@@ -31,3 +31,19 @@ pub fn random<const N: usize>() -> [u8; N] {
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
 }
+
+/// A moment to measure from, by the larger of two clocks: one that never jumps but may stand still while a machine sleeps, and one that
+/// goes on while it sleeps but may be set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since(tokio::time::Instant, SystemTime);
+
+impl Since {
+    pub(crate) fn now() -> Self {
+        Self(tokio::time::Instant::now(), SystemTime::now())
+    }
+
+    /// At least as much as has passed, unless both clocks were wrong.
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.0.elapsed().max(self.1.elapsed().unwrap_or_default())
+    }
+}

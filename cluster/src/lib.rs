@@ -1,11 +1,16 @@
-//! Nodes and disks: the node that hosts cells, the placement of shards, and the embedded store.
+//! Nodes and disks: the node that hosts cells, the placement of shards, and the stores: embedded, and on CQL.
 //!
 //! This room knows no byte of a client and makes no decision of the domain.
 
 pub mod clock;
+pub mod cql;
+pub mod lease;
 pub mod node;
 pub mod place;
+pub mod register;
 pub mod sqlite;
+mod state;
 mod steady;
 
+pub use state::State;
 pub use steady::Steady;

@@ -5,22 +5,40 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conversa_actors::host::{Bounds, Host, Ports};
-use conversa_actors::port::StoreError;
 use conversa_actors::port::outside::Outside;
+use conversa_actors::port::{Journal, Rows, StoreError};
 use conversa_actors::tenant::Tenant;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
+use crate::State;
 use crate::Steady;
 use crate::clock::WallClock;
-use crate::sqlite::{OpenError, Sqlite, State};
+use crate::cql::{self, Cql};
+use crate::lease::{Lease, LeaseError};
+use crate::register::Register;
+use crate::sqlite::{OpenError, Sqlite};
 
 /// Cells get this long to finish when a node stops.
 const REST: Duration = Duration::from_secs(10);
 
-/// A running node on the embedded store.
+/// The lease of the one node that serves a CQL store.
+const SERVES: &str = "node";
+
+/// A running node.
 #[derive(Debug)]
 pub struct Node {
     host: Arc<Host>,
-    store: Arc<Sqlite>,
+    state: Arc<State>,
+    kept: Kept,
+}
+
+/// What makes a node the only owner of its store.
+#[derive(Debug)]
+enum Kept {
+    /// The lock on the folder.
+    Embedded(Arc<Sqlite>),
+    Cql(Lease),
 }
 
 /// Why a node cannot start.
@@ -29,6 +47,12 @@ pub enum StartError {
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The store on CQL does not open.
+    #[error(transparent)]
+    Cql(#[from] cql::OpenError),
+    /// Another node serves the store.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -47,15 +71,41 @@ impl Node {
         outside: Arc<dyn Outside>,
     ) -> Result<Self, StartError> {
         let store = Arc::new(Sqlite::open(folder)?);
-        let ports = Ports {
-            journal: Arc::new(Steady::new(Arc::clone(&store))),
-            rows: Arc::clone(&store) as _,
-            clock: Arc::new(WallClock::default()),
-            outside,
-        };
+        let journal = Arc::new(Steady::new(Arc::clone(&store)));
         // The lock on the folder makes this process the only owner: one epoch for ever.
-        let host = Host::start(ports, bounds, 1, tenants).await?;
-        Ok(Self { host, store })
+        let owner = (1, Arc::clone(store.state()), Kept::Embedded(Arc::clone(&store)));
+        Self::host_cells(journal, store, owner, bounds, tenants, outside).await
+    }
+
+    /// The same on a CQL store, for which it takes a lease as `name`: one node serves a keyspace at a time.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_on_cql(
+        settings: &cql::Settings,
+        name: &str,
+        bounds: Bounds,
+        tenants: Vec<Arc<Tenant>>,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Self, StartError> {
+        let store = Arc::new(Cql::open(settings).await?);
+        let lease = Lease::acquire(Arc::clone(&store) as Arc<dyn Register>, SERVES, name).await?;
+        let journal = Arc::new(Steady::new(Arc::new(lease.guard(Arc::clone(&store)))));
+        let owner = (lease.epoch(), Arc::clone(store.state()), Kept::Cql(lease));
+        Self::host_cells(journal, store, owner, bounds, tenants, outside).await
+    }
+
+    async fn host_cells(
+        journal: Arc<dyn Journal>,
+        rows: Arc<dyn Rows>,
+        (epoch, state, kept): (u64, Arc<State>, Kept),
+        bounds: Bounds,
+        tenants: Vec<Arc<Tenant>>,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Self, StartError> {
+        let ports = Ports { journal, rows, clock: Arc::new(WallClock::default()), outside };
+        let host = Host::start(ports, bounds, epoch, tenants).await?;
+        Ok(Self { host, state, kept })
     }
 
     /// Revives what a crash left undone, in the background: once the companies' settings are those in force.
@@ -81,7 +131,15 @@ impl Node {
     /// How the store fares.
     #[must_use]
     pub fn store(&self) -> &Arc<State> {
-        self.store.state()
+        &self.state
+    }
+
+    /// Ends when another node has taken the store over: this one may not go on. Never on the embedded store.
+    pub fn lost(&self) -> BoxFuture<'static, ()> {
+        match &self.kept {
+            Kept::Embedded(_) => std::future::pending().boxed(),
+            Kept::Cql(lease) => lease.lost().boxed(),
+        }
     }
 
     /// Lets every cell finish and rest, writes everything and closes the store.
@@ -89,8 +147,10 @@ impl Node {
         if !self.host.rest(REST).await {
             tracing::warn!("some actors did not finish in time: the next start finds them in the wake rows");
         }
-        let store = self.store;
-        // Closing joins a thread and writes: not on the runtime's own.
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        match self.kept {
+            // Closing joins a thread and writes: not on the runtime's own.
+            Kept::Embedded(store) => drop(tokio::task::spawn_blocking(move || store.close()).await),
+            Kept::Cql(lease) => lease.release().await,
+        }
     }
 }

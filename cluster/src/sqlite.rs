@@ -8,7 +8,6 @@ mod write;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::state::State;
 use heads::{Heads, Recent};
 use write::Job;
 
@@ -90,34 +90,6 @@ pub struct Sqlite {
     state: Arc<State>,
     /// Held as long as the store is open.
     _lock: File,
-}
-
-/// What the writer tells the world.
-#[derive(Debug, Default)]
-pub struct State {
-    failing: AtomicBool,
-    commits: AtomicU64,
-    writes: AtomicU64,
-}
-
-impl State {
-    /// True while the last commit failed, for instance because the disk is full.
-    #[must_use]
-    pub fn failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
-    }
-
-    /// Commits so far.
-    #[must_use]
-    pub fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
-    }
-
-    /// Writes that these commits held.
-    #[must_use]
-    pub fn writes(&self) -> u64 {
-        self.writes.load(Ordering::Relaxed)
-    }
 }
 
 type Readers = Arc<read::Pool>;

@@ -8,6 +8,7 @@ mod people;
 pub mod push;
 pub mod sample;
 mod settings;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use docs::print;
 pub use people::{DepartmentConfig, TeamConfig};
 use push::{PushConfig, TenantPush};
 pub use settings::{Flaw, Settings};
+pub use store::{StoreConfig, StoreKind};
 
 /// All that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -36,6 +38,7 @@ pub use settings::{Flaw, Settings};
 #[expect(missing_docs, reason = "each key is explained in config/docs.rs, which `conversa config` prints")]
 pub struct Config {
     pub node: NodeConfig,
+    pub store: StoreConfig,
     pub limits: Limits,
     pub actors: ActorsConfig,
     pub watchers: WatchersConfig,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use conversa_actors::host::Host;
-use conversa_cluster::sqlite::State;
+use conversa_cluster::State;
 use conversa_engine::refusal::Code;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;

@@ -11,9 +11,9 @@ use axum::http::{HeaderMap, header};
 use axum::serve::ListenerExt;
 use conversa_actors::host::{Bounds, Host};
 use conversa_actors::tenant::Tenant;
+use conversa_cluster::State as StoreState;
 use conversa_cluster::clock::WallClock;
 use conversa_cluster::node::Node;
-use conversa_cluster::sqlite::State as StoreState;
 use conversa_engine::ids::TenantId;
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::attachment::Attachments;
 use crate::auth::{self, Principal};
-use crate::config::{Config, Limits, sample};
+use crate::config::{Config, Limits, StoreKind, sample};
 use crate::line::Lines;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
@@ -253,7 +253,14 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
     let reachable = Arc::new(Reachable::new(&config, base, Arc::new(WallClock::default()))?);
     let outside = Arc::clone(&reachable) as _;
     let ids = companies.iter().map(|company| company.id.clone()).collect();
-    let node = Node::start(&data, Bounds::from(&config.actors), companies, outside).await?;
+    let bounds = Bounds::from(&config.actors);
+    let node = match config.store.kind {
+        StoreKind::Embedded => Node::start(&data, bounds, companies, outside).await?,
+        StoreKind::Cql => {
+            let settings = config.store.settings(base)?;
+            Node::start_on_cql(&settings, &config.node.name, bounds, companies, outside).await?
+        }
+    };
     let settings = Book::open(Arc::clone(node.host()), &config).await?;
     node.wake();
     let secrets = secrets(&config, &data)?;
@@ -322,7 +329,17 @@ async fn run(
         let _ = accepting.wait_for(|stop| *stop).await;
     });
     let server = tokio::spawn(async move { server.await });
-    let _ = stopping.wait_for(|stop| *stop).await;
+    let lost = tokio::select! {
+        _ = stopping.wait_for(|stop| *stop) => false,
+        () = node.lost() => true,
+    };
+    if lost {
+        // Nothing more is accepted or told: clients come back to whoever has it now.
+        server.abort();
+        anyhow::bail!(
+            "another node has taken over the store: this one has stopped; nothing that it acknowledged is lost"
+        );
+    }
     edge.draining.store(true, Ordering::Relaxed);
     edge.host.lobby().drain();
     let mut waited = Duration::ZERO;

@@ -5,16 +5,19 @@
 mod channel;
 mod journal;
 mod outside;
+mod register;
 mod rows;
 
 use std::sync::Arc;
 
 use conversa_actors::port::{Journal, Rows};
+use conversa_cluster::register::Register;
 use futures_util::future::BoxFuture;
 
 pub use channel::{CHANNEL, ChannelCase, Knock, System};
 pub use journal::JOURNAL;
 pub use outside::{Foreign, OUTSIDE, OutsideCase, Stand};
+pub use register::REGISTER;
 pub use rows::ROWS;
 
 /// One promise of a port.
@@ -33,5 +36,7 @@ impl<P: ?Sized> std::fmt::Debug for Case<P> {
 
 /// A case of the journal's suite.
 pub type JournalCase = Case<dyn Journal>;
+/// A case of the register's suite.
+pub type RegisterCase = Case<dyn Register>;
 /// A case of the rows' suite.
 pub type RowsCase = Case<dyn Rows>;

@@ -2,9 +2,11 @@
 
 mod channels;
 mod courier;
+mod cql;
 mod customers;
 mod histories;
 mod journals;
+mod leases;
 mod outside;
 mod ports;
 mod simulator;

@@ -6,9 +6,10 @@ use conversa_actors::address::Address;
 use conversa_actors::port::memory::Memory;
 use conversa_actors::port::{Append, AppendError, Done, Entry, Journal, Row, RowKey, Rows, StoreError};
 use conversa_cluster::Steady;
+use conversa_cluster::register::MemoryRegister;
 use conversa_cluster::sqlite::{OpenError, Sqlite};
 use conversa_engine::ids::TenantId;
-use conversa_tests::suite::{JOURNAL, ROWS};
+use conversa_tests::suite::{JOURNAL, REGISTER, ROWS};
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
@@ -33,6 +34,14 @@ async fn memory_keeps_what_rows_promise() {
     for case in ROWS {
         println!("{case:?}");
         (case.check)(Arc::new(Memory::default())).await;
+    }
+}
+
+#[tokio::test]
+async fn memory_keeps_what_a_register_promises() {
+    for case in REGISTER {
+        println!("{case:?}");
+        (case.check)(Arc::new(MemoryRegister::default())).await;
     }
 }
 

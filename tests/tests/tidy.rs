@@ -56,7 +56,7 @@ fn a_room_names_only_rooms_to_its_left() {
 
 #[test]
 fn only_this_file_names_that() {
-    let rules: [(&str, &str, &[&str]); 6] = [
+    let rules: [(&str, &str, &[&str]); 7] = [
         ("actors", "ractor::", &["actors/src/cell.rs"]),
         (
             "cluster",
@@ -66,6 +66,21 @@ fn only_this_file_names_that() {
                 "cluster/src/sqlite/heads.rs",
                 "cluster/src/sqlite/read.rs",
                 "cluster/src/sqlite/write.rs",
+            ],
+        ),
+        (
+            "cluster",
+            "scylla::",
+            &[
+                "cluster/src/cql.rs",
+                "cluster/src/cql/error.rs",
+                "cluster/src/cql/log.rs",
+                "cluster/src/cql/read.rs",
+                "cluster/src/cql/register.rs",
+                "cluster/src/cql/rows.rs",
+                "cluster/src/cql/schema.rs",
+                "cluster/src/cql/statements.rs",
+                "cluster/src/cql/takeover.rs",
             ],
         ),
         ("gateway", "extract::ws", &["gateway/src/socket.rs"]),

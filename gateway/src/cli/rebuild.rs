@@ -10,7 +10,7 @@ use conversa_actors::watcher::{Refold, Refolded};
 use conversa_cluster::sqlite::Sqlite;
 use indicatif::ProgressBar;
 
-use crate::config::{Config, sample};
+use crate::config::{Config, StoreKind, sample};
 
 #[derive(Debug, Args)]
 pub(super) struct RebuildArgs {
@@ -37,6 +37,10 @@ pub(super) async fn rebuild(args: RebuildArgs) -> anyhow::Result<ExitCode> {
     if config.tenants.is_empty() {
         config.tenants.push(sample::company());
     }
+    anyhow::ensure!(
+        config.store.kind == StoreKind::Embedded,
+        "conversa rebuild reads the embedded store only, and store.kind is cql"
+    );
     let base = args.config.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new("."));
     let data = args.data.unwrap_or_else(|| base.join(&config.node.data));
     anyhow::ensure!(

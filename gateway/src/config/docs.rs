@@ -16,6 +16,26 @@ const DOCS: &[(&str, &str)] = &[
         "node.drain_ms",
         "How long clients have to finish and leave when the node stops; they are asked to leave at different moments of it.",
     ),
+    ("store", "Where conversations are kept."),
+    (
+        "store.kind",
+        "embedded: a file in node.data, no server needed. cql: Apache Cassandra or ScyllaDB, as the keys below say.",
+    ),
+    ("store.contact_points", "Some nodes of the CQL store, host:port."),
+    (
+        "store.keyspace",
+        "Its keyspace; one for leases is beside it, with _ctl added. Both are made if they are not there.",
+    ),
+    (
+        "store.datacenter",
+        "The data centre of this node, as `nodetool status` names it; quorums are local to it.",
+    ),
+    ("store.replication", "Copies of everything in it, for keyspaces that are made. 3 unless it is a trial."),
+    (
+        "store.user",
+        "The user of the CQL store, if it asks for one; its password is in CONVERSA_STORE_PASSWORD or in a file.",
+    ),
+    ("store.password_file", "The file whose first line is that password."),
     (
         "limits",
         "What one socket may do. Beyond a limit a request is refused with what to do; nothing accepted is dropped.",
@@ -229,7 +249,7 @@ mod tests {
     use conversa_engine::desk::Ring;
 
     use super::super::push::{ApnsConfig, FcmConfig, TenantPush};
-    use super::super::{ChannelConfig, DepartmentConfig, RuleConfig, TeamConfig, sample};
+    use super::super::{ChannelConfig, DepartmentConfig, RuleConfig, StoreConfig, TeamConfig, sample};
     use super::*;
 
     #[test]
@@ -278,7 +298,12 @@ mod tests {
         let (channel, lang, queue) = (Some("web".into()), Some("en".into()), Some("support".into()));
         tenant.desk.rules =
             vec![RuleConfig { channel, lang, queue, priority: 1, needs: [("en".to_owned(), 5)].into() }];
-        let config = Config { tenants: vec![tenant], channels: vec![shop], ..Config::default() };
+        let store = StoreConfig {
+            user: Some("conversa".into()),
+            password_file: Some("password".into()),
+            ..StoreConfig::default()
+        };
+        let config = Config { store, tenants: vec![tenant], channels: vec![shop], ..Config::default() };
         let printed = print(&config);
         for (line, before) in printed.lines().skip(1).zip(printed.lines()) {
             let key = line.starts_with('[') || (line.contains(" = ") && !line.starts_with(' '));
