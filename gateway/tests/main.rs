@@ -1,7 +1,7 @@
 //! The gateway from outside: real processes, real sockets, the conformance vectors of protocol v1.
 
-mod carried;
 mod attachments;
+mod carried;
 mod customers;
 mod desk;
 mod fetch;

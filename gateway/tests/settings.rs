@@ -117,6 +117,8 @@ async fn settings_are_in_force_at_once_and_after_a_restart() {
     let settings = with_vip(&read.body["settings"]);
     let set = ask(&first, &su, Method::PUT, path, Some(&read.tag), &settings).await;
     assert_eq!((set.status, set.tag.as_str(), &set.body["by"]), (StatusCode::OK, "\"2\"", &json!("su_1")));
+    let settings = ask(&first, &su, Method::GET, path, None, &Value::Null).await.body["settings"].clone();
+    assert_eq!(settings["queues"][0]["id"], "vip");
     let told = loop {
         let frame = agent.next().await;
         if frame["k"] == "config.changed" {

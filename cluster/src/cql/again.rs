@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
-const ATTEMPTS: u32 = 5;
+/// With the pauses between them 2.5 s: a driver whose connections broke makes new ones in that time.
+const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The first success of a few attempts, or the last error.

@@ -21,6 +21,12 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/1.cql")];
 const VERSION: &str = "schema";
 const TURN: &str = "migrate";
 
+impl From<ExecutionError> for SchemaError {
+    fn from(error: ExecutionError) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
 /// Why the tables are not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
@@ -40,7 +46,7 @@ pub enum SchemaError {
     #[error(
         "the tables cannot be made: {0}; may this user create keyspaces and tables, and is store.datacenter the name that `nodetool status` shows?"
     )]
-    Refused(#[from] ExecutionError),
+    Refused(Box<ExecutionError>),
     /// The register does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),

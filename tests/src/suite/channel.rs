@@ -99,6 +99,10 @@ impl World {
         std::fs::create_dir(&data).expect("the folder is ours");
         for entry in std::fs::read_dir(from.path().join("data")).expect("the folder is ours") {
             let entry = entry.expect("an entry");
+            // The folder of attachments is empty: channels bring none.
+            if entry.file_type().expect("it is there").is_dir() {
+                continue;
+            }
             std::fs::copy(entry.path(), data.join(entry.file_name())).expect("there is room");
         }
         let node = node(folder.path(), &system.config(&url)).await;

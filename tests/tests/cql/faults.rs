@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use conversa_actors::address::Address;
-use conversa_actors::port::{Append, AppendError, Done, Entry, Journal, StoreError};
+use conversa_actors::port::{Append, AppendError, Done, Entry, Journal, Row, RowKey, Rows, StoreError};
 use conversa_cluster::Steady;
 use conversa_cluster::cql::Settings;
+use conversa_cluster::register::{ChangeError, Held, Register};
 use conversa_engine::ids::TenantId;
 use conversa_tests::suite::{JOURNAL, REGISTER, ROWS};
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use scylla_proxy::{
     Condition, Node, Proxy, Reaction, RequestOpcode, RequestReaction, RequestRule, ResponseFrame,
@@ -88,19 +90,34 @@ fn rules(proxy: &mut RunningProxy) {
     node.change_response_rules(Some(answers));
 }
 
-/// A caller that comes again when nothing was written.
-struct Patient<J>(Arc<J>);
+/// A caller that comes again, unchanged, while the store cannot say.
+struct Patient<S>(Arc<S>);
+
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// The first success; asking a thousand times is long enough for every connection that broke.
+async fn patiently<T, E: std::fmt::Display, F>(
+    mut ask: impl FnMut() -> F,
+    passes: impl Fn(&E) -> bool,
+) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    for _ in 0..1_000 {
+        match ask().await {
+            Err(error) if passes(&error) => tokio::time::sleep(PATIENCE).await,
+            outcome => return outcome,
+        }
+    }
+    ask().await
+}
 
 impl<J: Journal + 'static> Journal for Patient<J> {
     fn append(&self, append: Append, done: Done<Result<(), AppendError>>) {
         let journal = Arc::clone(&self.0);
         tokio::spawn(async move {
-            loop {
-                match submit(&*journal, append.clone()).await {
-                    Err(AppendError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
-                    outcome => return done(outcome),
-                }
-            }
+            let attempt = || submit(&*journal, append.clone());
+            done(patiently(attempt, |error| matches!(error, AppendError::Unavailable(_))).await);
         });
     }
 
@@ -110,11 +127,57 @@ impl<J: Journal + 'static> Journal for Patient<J> {
         after: u64,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.0.read(address, after, limit)
+        let address = address.clone();
+        async move { patiently(|| self.0.read(&address, after, limit), |_| true).await }.boxed()
     }
 
     fn keys(&self, of: &Address, limit: usize) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.0.keys(of, limit)
+        let of = of.clone();
+        async move { patiently(|| self.0.keys(&of, limit), |_| true).await }.boxed()
+    }
+}
+
+impl<S: Rows + 'static> Rows for Patient<S> {
+    fn put(&self, rows: Vec<Row>, done: Done<Result<(), StoreError>>) {
+        let store = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let attempt = || async {
+                let (told, outcome) = tokio::sync::oneshot::channel();
+                store.put(rows.clone(), Box::new(move |result| told.send(result).expect("it is awaited")));
+                outcome.await.expect("every put is answered")
+            };
+            done(patiently(attempt, |_| true).await);
+        });
+    }
+
+    fn get(&self, key: &RowKey) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>> {
+        let key = key.clone();
+        async move { patiently(|| self.0.get(&key), |_| true).await }.boxed()
+    }
+
+    fn scan(
+        &self,
+        table: &'static str,
+        partition: &str,
+        after: &str,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(String, Bytes)>, StoreError>> {
+        let (partition, after) = (partition.to_owned(), after.to_owned());
+        async move { patiently(|| self.0.scan(table, &partition, &after, limit), |_| true).await }.boxed()
+    }
+}
+
+impl<S: Register + 'static> Register for Patient<S> {
+    fn read(&self, key: &str) -> BoxFuture<'_, Result<Option<Held>, StoreError>> {
+        let key = key.to_owned();
+        async move { patiently(|| Register::read(&*self.0, &key), |_| true).await }.boxed()
+    }
+
+    fn change(&self, key: &str, expected: u64, value: Bytes) -> BoxFuture<'_, Result<u64, ChangeError>> {
+        let key = key.to_owned();
+        let passes =
+            |error: &ChangeError| matches!(error, ChangeError::Unavailable(_) | ChangeError::Unknown(_));
+        async move { patiently(|| self.0.change(&key, expected, value.clone()), passes).await }.boxed()
     }
 }
 
@@ -143,17 +206,17 @@ async fn rows_and_register_keep_their_promises_while_requests_fail() {
         settings.keyspace = fresh(&server).keyspace;
         let store = open(&settings).await;
         rules(&mut proxy);
-        (case.check)(store).await;
+        (case.check)(Arc::new(Patient(store))).await;
     }
     for case in REGISTER {
         println!("{case:?}");
         proxy.turn_off_rules();
         settings.keyspace = fresh(&server).keyspace;
         let store = open(&settings).await;
-        // Conditional writes only lose their answers: a refusal is the caller's to repeat.
+        // Conditional writes lose their answers.
         let lost = ResponseRule(sometimes(result(), 0.05), ResponseReaction::drop_connection());
         proxy.running_nodes[0].change_response_rules(Some(vec![lost]));
-        (case.check)(store).await;
+        (case.check)(Arc::new(Patient(store))).await;
     }
     drop(proxy.finish().await);
 }
