@@ -11,8 +11,8 @@ use foldhash::quality::RandomState;
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Events whose places are entered into the index together. With 200 logs at saturation, 2,048 made their pages most of what a
-/// commit wrote. A start reads so many events at most.
+/// Events whose places are entered into the index together: many, because each time nearly every log's page of the index is written.
+/// A start reads so many events.
 pub(super) const INDEX_EVENTS: usize = 16_384;
 /// Logs whose ends the writer remembers; beyond it all are forgotten and looked up again.
 const HEADS_MAX: usize = 200_000;
