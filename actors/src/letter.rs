@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::address::Address;
+use crate::scratch;
 
 /// The place of a letter in its sender's life: the event that caused it and its number there. Later letters have larger ids.
 #[derive(
@@ -109,7 +110,8 @@ pub struct WrongCommand(String);
 /// Never for this crate's types: they have no map with non-text keys and memory does not fail.
 #[must_use]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
-    rmp_serde::to_vec_named(value).expect("our own types are representable").into()
+    let write = |bytes: &mut Vec<u8>| rmp_serde::encode::write_named(bytes, value);
+    scratch::written(|bytes| write(bytes).expect("our own types are representable")).into()
 }
 
 /// The value that [`encode`] wrote.

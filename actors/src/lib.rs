@@ -12,6 +12,7 @@ pub mod letter;
 pub mod lobby;
 pub mod port;
 pub mod registry;
+pub mod scratch;
 pub mod tenant;
 pub mod watcher;
 pub mod watchers;

@@ -6,6 +6,8 @@ pub mod memory;
 pub mod outside;
 pub mod recorder;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use conversa_engine::time::Time;
 use futures_util::future::BoxFuture;
@@ -30,7 +32,7 @@ pub struct Append {
     /// Sequence number of the first event; the log must end just before it.
     pub first: u64,
     /// The events.
-    pub bodies: Vec<Bytes>,
+    pub bodies: Arc<[Bytes]>,
 }
 
 /// Why an append did not happen.

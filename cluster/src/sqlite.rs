@@ -131,7 +131,9 @@ impl Sqlite {
         let (jobs, queue) = mpsc::sync_channel(JOBS_MAX);
         let told = Arc::clone(&state);
         let thread = std::thread::Builder::new().name("sqlite-writer".into());
-        let writer = thread.spawn(move || write::run(connection, heads, &queue, &told)).map_err(refused)?;
+        let teller = write::Teller::here();
+        let write = move || write::run(connection, heads, &queue, &told, &teller);
+        let writer = thread.spawn(write).map_err(refused)?;
         let readers = Arc::new(read::Pool::new(readers));
         Ok(Self {
             jobs: Mutex::new(Some(jobs)),

@@ -177,7 +177,7 @@ fn as_text(ascii: &[u8]) -> &str {
 }
 
 /// The decimal digits of `number`, at the end of `digits`.
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
     let mut start = digits.len();
     loop {
         start -= 1;
@@ -199,10 +199,16 @@ impl FromStr for ConversationId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hex = text.strip_prefix("cv_").filter(|hex| hex.len() == 32).ok_or(NotAConversationId)?;
-        if hex.bytes().any(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(NotAConversationId);
+        let mut number = 0;
+        for byte in hex.bytes() {
+            let digit = match byte {
+                b'0'..=b'9' => byte - b'0',
+                b'a'..=b'f' => byte - b'a' + 10,
+                _ => return Err(NotAConversationId),
+            };
+            number = number << 4 | u128::from(digit);
         }
-        u128::from_str_radix(hex, 16).map(Self).map_err(|_| NotAConversationId)
+        Ok(Self(number))
     }
 }
 

@@ -139,17 +139,32 @@ impl Sent {
     /// The client has taken responsibility for everything up to `s`. True when a message was among it.
     pub(crate) fn acknowledge(&mut self, socket: &Socket, s: u64) -> bool {
         self.acked = self.acked.max(s.min(self.s));
+        // Offsets of one conversation rise: the last of a run says it for all.
+        let mut last: Option<(Address, u64)> = None;
         let mut any = false;
         while self.first <= self.acked {
             let Some(kept) = self.forget() else { break };
-            if let Some((conversation, o)) = kept.message {
-                socket.acknowledge(&conversation.key, o);
-                let upto = self.delivered.entry(conversation).or_default();
-                *upto = o.max(*upto);
-                any = true;
+            let Some(message) = kept.message else { continue };
+            any = true;
+            match &mut last {
+                Some(run) if run.0.key == message.0.key => run.1 = message.1,
+                Some(_) | None => {
+                    if let Some(run) = last.replace(message) {
+                        self.deliver(socket, run);
+                    }
+                }
             }
         }
+        if let Some(run) = last {
+            self.deliver(socket, run);
+        }
         any
+    }
+
+    fn deliver(&mut self, socket: &Socket, (conversation, o): (Address, u64)) {
+        socket.acknowledge(&conversation.key, o);
+        let upto = self.delivered.entry(conversation).or_default();
+        *upto = o.max(*upto);
     }
 }
 

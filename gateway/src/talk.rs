@@ -142,9 +142,12 @@ impl Talk {
     async fn run(&mut self, transport: &mut impl Transport) -> Goodbye {
         let mut alarm = pin!(sleep_until(self.next_alarm()));
         let evicted = Arc::clone(&self.hold.evicted);
+        let mut evicted = pin!(evicted.notified());
         let stream = Arc::clone(&self.stream);
+        let mut quiet = false;
         loop {
-            if let Err(goodbye) = self.write(transport).await {
+            // What waits on the socket rings for itself.
+            if !quiet && let Err(goodbye) = self.write(transport).await {
                 return goodbye;
             }
             let open = self.pending.len() < self.inflight_max();
@@ -152,11 +155,15 @@ impl Talk {
                 biased;
                 received = transport.receive(), if open => match received {
                     Err((bye, reason)) => return goodbye(bye, reason),
-                    Ok(bytes) => if let Err(goodbye) = self.take(&bytes) { return goodbye },
+                    Ok(bytes) => match self.take(&bytes) {
+                        Err(goodbye) => return goodbye,
+                        Ok(silent) => quiet = silent && self.frames.is_empty(),
+                    },
                 },
-                () = evicted.notified() => return taken(),
-                () = stream.socket.rung() => {}
+                () = &mut evicted => return taken(),
+                () = stream.socket.rung() => quiet = false,
                 () = &mut alarm => {
+                    quiet = false;
                     if let Err(goodbye) = self.alarm() {
                         return goodbye;
                     }
@@ -210,8 +217,8 @@ impl Talk {
         }
     }
 
-    /// Takes one frame of the client.
-    fn take(&mut self, bytes: &Bytes) -> Result<(), Goodbye> {
+    /// Takes one frame of the client. True for a request: whatever it brings comes through the socket's queue.
+    fn take(&mut self, bytes: &Bytes) -> Result<bool, Goodbye> {
         self.take_one(bytes, false)
     }
 
@@ -222,7 +229,9 @@ impl Talk {
         if frames.len() > TOGETHER_MAX {
             return Err(goodbye(Bye::BadFrame, format!("a batch has at most {TOGETHER_MAX} frames")));
         }
-        frames.iter().try_for_each(|frame| self.take_one(&encode(self.encoding, frame).into(), true))
+        frames
+            .iter()
+            .try_for_each(|frame| self.take_one(&encode(self.encoding, frame).into(), true).map(|_| ()))
     }
 
     /// Queues a frame that is no event.
@@ -230,7 +239,7 @@ impl Talk {
         self.frames.push(encode(self.encoding, frame).into());
     }
 
-    fn take_one(&mut self, bytes: &Bytes, inside: bool) -> Result<(), Goodbye> {
+    fn take_one(&mut self, bytes: &Bytes, inside: bool) -> Result<bool, Goodbye> {
         let limit = self.edge.limits.frame_bytes(self.principal.role);
         if bytes.len() > limit {
             return Err(goodbye(
@@ -241,8 +250,8 @@ impl Talk {
         (self.heard, self.pinged) = (Instant::now(), None);
         let head = wire::head(self.encoding, bytes)
             .map_err(|error| goodbye(Bye::BadFrame, format!("the frame cannot be read: {error}")))?;
-        match &*head.t {
-            "req" => self.request(&head, bytes),
+        let taken = match &*head.t {
+            "req" => return self.request(&head, bytes).map(|()| true),
             "ack" | "pong" => self.acknowledged(bytes),
             "ping" => {
                 self.say(&json!({ "t": "pong", "n": head.n }));
@@ -261,7 +270,8 @@ impl Talk {
                     "unknown frame class {other:?}: a client sends connect, req, ack, ping, pong, eph, bye, and batch when it said so"
                 ),
             )),
-        }
+        };
+        taken.map(|()| false)
     }
 
     fn acknowledged(&mut self, bytes: &Bytes) -> Result<(), Goodbye> {

@@ -186,7 +186,10 @@ async fn a_log_goes_on_from_bucket_to_bucket() {
     for size in (1..=APPEND_EVENTS_MAX).cycle() {
         let bodies: Vec<Bytes> = (first..).take(size).map(|seq| Bytes::from(seq.to_string())).collect();
         let next = first + bodies.len() as u64;
-        assert_eq!(submit(&*store, Append { address: address(), epoch: 1, first, bodies }).await, Ok(()));
+        assert_eq!(
+            submit(&*store, Append { address: address(), epoch: 1, first, bodies: bodies.into() }).await,
+            Ok(())
+        );
         first = next;
         if first > 8_300 {
             break;

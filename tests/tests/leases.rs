@@ -11,7 +11,7 @@ use conversa_engine::ids::TenantId;
 
 async fn append(journal: &dyn Journal, first: u64) -> Result<(), AppendError> {
     let address = Address::new(TenantId::new("acme"), "conversation", "a");
-    let append = Append { address, epoch: 1, first, bodies: vec!["one".into()] };
+    let append = Append { address, epoch: 1, first, bodies: ["one".into()].into() };
     let (done, outcome) = tokio::sync::oneshot::channel();
     journal.append(append, Box::new(move |result| done.send(result).expect("the test waits")));
     outcome.await.expect("every append is answered")

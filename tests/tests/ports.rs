@@ -87,7 +87,7 @@ async fn an_opened_store_has_everything_that_was_acknowledged() {
         let store = open(&folder);
         let before = store.read(&address(), 0, 100).await.expect("the store answers");
         assert_eq!(before.len() as u64, 2 * round);
-        let bodies = vec![format!("{round} one").into(), format!("{round} two").into()];
+        let bodies = [format!("{round} one").into(), format!("{round} two").into()].into();
         let append = Append { address: address(), epoch: round + 1, first: 2 * round + 1, bodies };
         let (done, outcome) = tokio::sync::oneshot::channel();
         store.append(append, Box::new(move |result| done.send(result).expect("the test waits")));
@@ -158,7 +158,7 @@ async fn a_closed_store_says_that_it_cannot_write() {
     let store = open(&folder);
     store.close();
     let (done, outcome) = tokio::sync::oneshot::channel();
-    let append = Append { address: address(), epoch: 1, first: 1, bodies: vec!["late".into()] };
+    let append = Append { address: address(), epoch: 1, first: 1, bodies: ["late".into()].into() };
     store.append(append, Box::new(move |result| done.send(result).expect("the test waits")));
     let refused = outcome.await.expect("every append is answered").expect_err("it is closed");
     assert!(matches!(refused, AppendError::Unavailable(_)), "{refused}");
@@ -227,7 +227,7 @@ async fn steadily(mut answers: Vec<AppendError>) -> (Result<(), AppendError>, us
     answers.reverse();
     let store = Arc::new(Unsure { store: Memory::default(), answers: answers.into() });
     let (done, outcome) = tokio::sync::oneshot::channel();
-    let append = Append { address: address(), epoch: 1, first: 1, bodies: vec!["once".into()] };
+    let append = Append { address: address(), epoch: 1, first: 1, bodies: ["once".into()].into() };
     Steady::new(Arc::clone(&store))
         .append(append, Box::new(move |result| done.send(result).expect("the test waits")));
     let outcome = outcome.await.expect("every append is answered");

@@ -69,8 +69,9 @@ pub struct Core<B: Behaviour> {
     outgoing: Outgoing,
     /// Judged and not submitted.
     pending: Batch,
-    /// Submitted and not definite.
+    /// Submitted and not definite, up to event `flying_to`; its bodies are in the append.
     flight: Option<Batch>,
+    flying_to: u64,
     /// Inputs that wait: while loading or resting, or when a batch is full. Bounded by the mailbox's permits.
     backlog: VecDeque<Input>,
     wake: Wake,
@@ -152,6 +153,7 @@ impl<B: Behaviour> Core<B> {
             outgoing: Outgoing::default(),
             pending: Batch::default(),
             flight: None,
+            flying_to: 0,
             backlog: VecDeque::new(),
             wake: Wake::Clean,
             watched,
@@ -253,7 +255,9 @@ impl<B: Behaviour> Core<B> {
             Stage::Loading | Stage::Resting | Stage::Dead => None,
         };
         let timer = [own, self.outgoing.due()].into_iter().flatten().min();
-        if timer != self.timer {
+        // One that rings too early finds nothing due and is set anew: most move away with every message, and never ring.
+        let early = self.timer.is_some_and(|set| timer.is_some_and(|timer| set <= timer));
+        if timer != self.timer && !early {
             self.timer = timer;
             out.push(Effect::Timer(timer));
         }

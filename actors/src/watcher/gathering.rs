@@ -2,7 +2,7 @@
 //! code in the processor's caches, and is woken once instead of with every message.
 
 use std::collections::HashMap;
-use std::mem::take;
+use std::mem::replace;
 
 use foldhash::fast::FixedState;
 
@@ -47,7 +47,9 @@ impl Gathering {
 
     /// Takes what waits for `slot`, in the order in which it was added.
     pub fn take(&mut self, slot: &Address) -> Vec<Heard> {
-        self.0.get_mut(slot).map(take).unwrap_or_default()
+        let Some(waiting) = self.0.get_mut(slot) else { return Vec::new() };
+        let as_many = Vec::with_capacity(waiting.len());
+        replace(waiting, as_many)
     }
 }
 

@@ -301,7 +301,7 @@ impl Conversa {
     }
 
     fn is_me(&self, d: &Body) -> bool {
-        self.side == Side::Agent && d.agent.as_ref().is_some_and(|agent| agent.id == self.seat.id)
+        self.side == Side::Agent && d.agent.as_ref().is_some_and(|agent| agent.id() == self.seat.id)
     }
 
     /// The agent has a conversation; whether the event or the answer says so first does not matter.

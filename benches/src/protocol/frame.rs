@@ -122,9 +122,26 @@ pub(super) struct Body<'a> {
     #[serde(default, borrow)]
     pub(super) offer: Cow<'a, str>,
     #[serde(default, borrow)]
-    pub(super) agent: Option<Person<'a>>,
+    pub(super) agent: Option<Agent<'a>>,
     #[serde(default, borrow)]
     pub(super) message: Option<Said<'a>>,
+}
+
+/// An agent: by id and name where a conversation has it, by its id alone where it is the agent's own event.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Agent<'a> {
+    #[serde(borrow)]
+    Person(Person<'a>),
+    Id(#[serde(borrow)] Cow<'a, str>),
+}
+
+impl Agent<'_> {
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Person(Person { id }) | Self::Id(id) => id,
+        }
+    }
 }
 
 /// Somebody.

@@ -166,19 +166,23 @@ impl Logs {
         let mut told = vec![done];
         let mut logs = self.logs.lock();
         let Some(log) = logs.get_mut(&append.address) else { return (append, told) };
+        let mut bodies = append.bodies.to_vec();
+        let mut size = bytes(&append);
         while let Some((next, _)) = log.queue.front() {
             let fits = next.epoch == append.epoch
-                && next.first == end(&append)
-                && append.bodies.len() + next.bodies.len() <= APPEND_EVENTS_MAX
-                && bytes(&append) + bytes(next) <= TOGETHER_BYTES;
+                && next.first == append.first.saturating_add(bodies.len() as u64)
+                && bodies.len() + next.bodies.len() <= APPEND_EVENTS_MAX
+                && size + bytes(next) <= TOGETHER_BYTES;
             if !fits {
                 break;
             }
             if let Some((next, done)) = log.queue.pop_front() {
-                append.bodies.extend(next.bodies);
+                size += bytes(&next);
+                bodies.extend(next.bodies.iter().cloned());
                 told.push(done);
             }
         }
+        append.bodies = bodies.into();
         (append, told)
     }
 
@@ -221,7 +225,7 @@ impl Inner {
         let there = self.events(&append.address, append.first - 1, append.bodies.len()).await;
         let there = there.map_err(|error| AppendError::Unknown(error.to_string()))?;
         let same = there.len() == append.bodies.len()
-            && there.iter().zip(&append.bodies).all(|(entry, body)| entry.body == *body);
+            && there.iter().zip(&*append.bodies).all(|(entry, body)| entry.body == *body);
         if same { Ok(false) } else { Err(conflict) }
     }
 

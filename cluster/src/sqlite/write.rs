@@ -40,7 +40,13 @@ const STEPS: usize = 2;
 const PROBE: Duration = Duration::from_secs(1);
 
 /// Writes until nobody can send a job any more.
-pub(super) fn run(mut connection: Connection, mut heads: Heads, queue: &mpsc::Receiver<Job>, state: &State) {
+pub(super) fn run(
+    mut connection: Connection,
+    mut heads: Heads,
+    queue: &mpsc::Receiver<Job>,
+    state: &State,
+    teller: &Teller,
+) {
     let mut together = Vec::new();
     let mut before = 0;
     loop {
@@ -56,7 +62,8 @@ pub(super) fn run(mut connection: Connection, mut heads: Heads, queue: &mpsc::Re
         let room = TOGETHER_MAX - together.len();
         together.extend(queue.try_iter().take(room));
         before = together.len();
-        commit(&mut connection, &mut heads, together.drain(..), state);
+        let (told, outcome) = commit(&mut connection, &mut heads, together.drain(..), state);
+        teller.tell(told, outcome);
         if let Err(error) = heads.index(&mut connection) {
             tracing::warn!(%error, "places could not be entered into the index: they are tried again with the next events");
         }
@@ -86,7 +93,45 @@ fn probe() -> Job {
     Job::Put(vec![Row { key, stamp: 0, value: Some(vec![0; 4096].into()) }], Box::new(|_| {}))
 }
 
-fn commit(connection: &mut Connection, heads: &mut Heads, jobs: impl Iterator<Item = Job>, state: &State) {
+/// Where those who wait are told. In the runtime, all that one commit held are told by one task: told from here, the first of
+/// them would run at once in this thread's place, and so on with each.
+pub(super) struct Teller(Option<tokio::runtime::Handle>);
+
+impl Teller {
+    /// In the runtime of this thread, if it has one.
+    pub(super) fn here() -> Self {
+        Self(tokio::runtime::Handle::try_current().ok())
+    }
+
+    fn tell(&self, told: Vec<Told>, outcome: Result<(), Failed>) {
+        match &self.0 {
+            Some(runtime) => drop(runtime.spawn(async move { tell(told, &outcome) })),
+            None => tell(told, &outcome),
+        }
+    }
+}
+
+fn tell(told: Vec<Told>, outcome: &Result<(), Failed>) {
+    for one in told {
+        match (one, outcome) {
+            (Told::Append(done, result), Ok(())) => done(result),
+            (Told::Put(done), Ok(())) => done(Ok(())),
+            // A transaction that failed before its commit was never written; whether a failed commit was is not known.
+            (Told::Append(done, _), Err((error, false))) => {
+                done(Err(AppendError::Unavailable(error.to_string())))
+            }
+            (Told::Append(done, _), Err((error, true))) => done(Err(AppendError::Unknown(error.to_string()))),
+            (Told::Put(done), Err((error, _))) => done(Err(StoreError(error.to_string()))),
+        }
+    }
+}
+
+fn commit(
+    connection: &mut Connection,
+    heads: &mut Heads,
+    jobs: impl Iterator<Item = Job>,
+    state: &State,
+) -> (Vec<Told>, Result<(), Failed>) {
     let mut told = Vec::new();
     let outcome = write_all(connection, heads, jobs, &mut told);
     match &outcome {
@@ -102,18 +147,7 @@ fn commit(connection: &mut Connection, heads: &mut Heads, jobs: impl Iterator<It
     } else {
         state.failing.store(false, Ordering::Relaxed);
     }
-    for one in told {
-        match (one, &outcome) {
-            (Told::Append(done, result), Ok(())) => done(result),
-            (Told::Put(done), Ok(())) => done(Ok(())),
-            // A transaction that failed before its commit was never written; whether a failed commit was is not known.
-            (Told::Append(done, _), Err((error, false))) => {
-                done(Err(AppendError::Unavailable(error.to_string())))
-            }
-            (Told::Append(done, _), Err((error, true))) => done(Err(AppendError::Unknown(error.to_string()))),
-            (Told::Put(done), Err((error, _))) => done(Err(StoreError(error.to_string()))),
-        }
-    }
+    (told, outcome)
 }
 
 /// The error, and whether it came from the commit itself.
@@ -236,7 +270,7 @@ fn written_before(
     let entries =
         super::read::events(connection, heads.recent(), &append.address, before, append.bodies.len())?;
     let same = entries.len() == append.bodies.len()
-        && entries.iter().zip(&append.bodies).all(|(entry, body)| entry.body == *body);
+        && entries.iter().zip(&*append.bodies).all(|(entry, body)| entry.body == *body);
     Ok(if same && append.first > 0 { Ok(()) } else { Err(AppendError::Conflict { next: head + 1 }) })
 }
 

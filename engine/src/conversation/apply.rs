@@ -82,8 +82,8 @@ impl Conversation {
     }
 
     fn take_message(&mut self, said: &Said) {
-        if self.knows(said) {
-            self.away = self.away.saturating_sub(1);
+        if self.away > 0 && self.knows(said) {
+            self.away -= 1;
         }
         self.note_key(said);
         self.messages += 1;

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Author;
 use crate::content::Content;
+use crate::ids::decimal;
 use crate::refusal::{Code, Refusal};
 
 /// Devices whose marks are kept; beyond it the one that spoke longest ago is forgotten.
@@ -48,15 +49,29 @@ impl FromStr for ClientKey {
     }
 }
 
+impl ClientKey {
+    /// Its text form.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut digits = [0; 20];
+        let digits = decimal(self.n, &mut digits);
+        let mut text = String::with_capacity(self.device.len() + 1 + digits.len());
+        text.push_str(&self.device);
+        text.push('.');
+        text.push_str(digits);
+        text
+    }
+}
+
 impl fmt::Display for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.device, self.n)
+        f.write_str(&self.text())
     }
 }
 
 impl Serialize for ClientKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.text())
     }
 }
 
@@ -79,7 +94,12 @@ pub(super) struct Seen {
 
 /// The device within its author: two people may use the same device name.
 fn device_of(author: &Author, key: &ClientKey) -> u64 {
-    xxh3_64(format!("{}\0{}", author.id, key.device).as_bytes())
+    let (author, device) = (author.id.as_str().as_bytes(), key.device.as_bytes());
+    let mut name = Vec::with_capacity(author.len() + 1 + device.len());
+    name.extend_from_slice(author);
+    name.push(0);
+    name.extend_from_slice(device);
+    xxh3_64(&name)
 }
 
 impl Seen {

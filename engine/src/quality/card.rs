@@ -1,12 +1,13 @@
 //! Score cards: which rules there are and what they weigh, written in TOML.
 
-use std::ops::Range;
+use std::ops::{BitOrAssign, Range};
 
 use serde::Deserialize;
 use toml::Spanned;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::features::Features;
+use super::reading::{self, Tells};
 use super::rule::{OPERATORS, Operator, Scope};
 use super::{Bilingual, EVIDENCE_MAX};
 use crate::text::normalise;
@@ -28,8 +29,8 @@ pub struct ScoreCard {
     pub(super) rules: Vec<Rule>,
     /// Tells one text of the card from another.
     pub(super) digest: u64,
-    /// All phrases of all rules, each with what it is for.
-    phrases: Phrases<Said>,
+    /// The phrases of all acts and rules, each with what it is for.
+    pub(super) phrases: Phrases<Tells>,
 }
 
 /// A part of the card that weighs as a whole.
@@ -88,6 +89,12 @@ impl Said {
 
     pub(super) fn has(self, rule: usize, list: usize) -> bool {
         self.0 & Self::of(rule, list).0 != 0
+    }
+}
+
+impl BitOrAssign for Said {
+    fn bitor_assign(&mut self, more: Self) {
+        self.0 |= more.0;
     }
 }
 
@@ -164,13 +171,6 @@ impl ScoreCard {
         let (version, title, digest) = (written.version, written.title, xxh3_64(text.as_bytes()));
         Ok(Self { version, title, phrases: phrases_of(&rules), sections, rules, digest })
     }
-
-    /// Which phrases a normalised message has, in one pass for all rules.
-    pub(super) fn said(&self, normal: &str) -> Said {
-        let mut said = Said::default();
-        self.phrases.each(normal, |more| said.0 |= more.0);
-        said
-    }
 }
 
 fn read_sections(text: &str, written: Vec<Spanned<Section>>) -> Result<Vec<Section>, CardError> {
@@ -237,12 +237,9 @@ fn read_operator(check: toml::Table) -> Result<Box<dyn Operator>, String> {
     read(table).map_err(|error| format!("{name}: {}: correct it", error.message()))
 }
 
-fn phrases_of(rules: &[Rule]) -> Phrases<Said> {
-    let mut phrases = Phrases::default();
-    for (at, rule) in rules.iter().enumerate() {
-        for (list, texts) in rule.operator.phrases().into_iter().enumerate() {
-            texts.iter().for_each(|text| phrases.insert(&normalise(text), Said::of(at, list)));
-        }
-    }
-    phrases
+fn phrases_of(rules: &[Rule]) -> Phrases<Tells> {
+    let lists = rules.iter().enumerate().flat_map(|(at, rule)| {
+        rule.operator.phrases().into_iter().enumerate().map(move |(list, texts)| (Said::of(at, list), texts))
+    });
+    reading::phrases(lists.flat_map(|(said, texts)| texts.iter().map(move |text| (normalise(text), said))))
 }

@@ -138,7 +138,7 @@ pub struct Features {
 impl Features {
     /// Takes in one moment.
     pub fn hear(&mut self, moment: &Moment<'_>) {
-        self.hear_read(moment, Reading::of(moment).as_ref());
+        self.hear_read(moment, Reading::of(moment, None).as_ref());
     }
 
     /// Takes in a moment whose message, if it has one, has been read.

@@ -46,7 +46,7 @@ impl Inspection {
             self.watches = vec![Watch::default(); card.rules.len()];
             self.excerpts.clear();
         }
-        let reading = Reading::of(moment);
+        let reading = Reading::of(moment, Some(card));
         self.features.hear_read(moment, reading.as_ref());
         if let Some(reading) = reading {
             self.judge(card, &reading);
@@ -72,7 +72,7 @@ impl Inspection {
     }
 
     fn judge(&mut self, card: &ScoreCard, reading: &Reading<'_>) {
-        let said = card.said(&reading.normal);
+        let said = reading.said();
         let (mut is_shown, mut is_stale) = (false, false);
         for ((rule, watch), at) in card.rules.iter().zip(&mut self.watches).zip(0..) {
             let hearing = Hearing {

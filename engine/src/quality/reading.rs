@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use super::card::{Said, ScoreCard};
 use super::{Medium, Moment, Role, What};
 use crate::text::normalise;
 use crate::voice::Phrases;
@@ -69,7 +70,14 @@ impl Acts {
     }
 }
 
-static PHRASES: LazyLock<Phrases<Acts>> = LazyLock::new(|| {
+/// What a phrase tells: acts, and which rules of a card ask for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tells {
+    acts: Acts,
+    pub(super) said: Said,
+}
+
+static ACTS_OF: LazyLock<BTreeMap<&str, Acts>> = LazyLock::new(|| {
     let mut acts_of: BTreeMap<&str, Acts> = BTreeMap::new();
     for line in include_str!("../../data/keyword-acts.txt").lines().filter(|line| !line.starts_with('#')) {
         let (name, phrases) =
@@ -81,10 +89,21 @@ static PHRASES: LazyLock<Phrases<Acts>> = LazyLock::new(|| {
             *acts = acts.with(*act);
         }
     }
-    let mut phrases = Phrases::default();
-    acts_of.into_iter().for_each(|(phrase, acts)| phrases.insert(phrase, acts));
-    phrases
+    acts_of
 });
+
+/// The phrases of all acts, where there is no card.
+static PHRASES: LazyLock<Phrases<Tells>> = LazyLock::new(|| phrases(std::iter::empty()));
+
+/// The phrases of all acts and those of a card's rules, in normal form: a message is gone through once for both.
+pub(super) fn phrases(of_rules: impl Iterator<Item = (String, Said)>) -> Phrases<Tells> {
+    let mut phrases = Phrases::default();
+    for (phrase, acts) in &*ACTS_OF {
+        phrases.insert(phrase, Tells { acts: *acts, said: Said::default() });
+    }
+    of_rules.for_each(|(phrase, said)| phrases.insert(&phrase, Tells { acts: Acts::default(), said }));
+    phrases
+}
 
 /// A message with what was read in it.
 #[derive(Debug)]
@@ -96,12 +115,12 @@ pub(super) struct Reading<'a> {
     pub(super) text: &'a str,
     /// In normal form; empty when nothing was written.
     pub(super) normal: String,
-    acts: Acts,
+    tells: Tells,
 }
 
 impl<'a> Reading<'a> {
-    /// Reads a moment; `None` when nothing was said in it.
-    pub(super) fn of(moment: &Moment<'a>) -> Option<Self> {
+    /// Reads a moment for a card; `None` when nothing was said in it.
+    pub(super) fn of(moment: &Moment<'a>, card: Option<&ScoreCard>) -> Option<Self> {
         let What::Said { role, text, medium } = moment.what else {
             return None;
         };
@@ -109,14 +128,23 @@ impl<'a> Reading<'a> {
             Medium::Text => normalise(text),
             Medium::Other => String::new(),
         };
-        let mut acts = Acts::default();
-        PHRASES.each(&normal, |more| acts.0 |= more.0);
-        Some(Self { seq: moment.seq, ts: moment.ts, role, text, normal, acts })
+        let mut tells = Tells::default();
+        let phrases = card.map_or(&*PHRASES, |card| &card.phrases);
+        phrases.each(&normal, |more| {
+            tells.acts.0 |= more.acts.0;
+            tells.said |= more.said;
+        });
+        Some(Self { seq: moment.seq, ts: moment.ts, role, text, normal, tells })
+    }
+
+    /// Which phrases of the card it has.
+    pub(super) fn said(&self) -> Said {
+        self.tells.said
     }
 
     /// True when something in it does `act`.
     pub(super) fn does(&self, act: Act) -> bool {
-        self.acts.has(act)
+        self.tells.acts.has(act)
     }
 
     /// 1 when something in it does `act`, else 0.
@@ -131,7 +159,7 @@ mod tests {
 
     fn does(text: &str) -> Vec<&'static str> {
         let what = What::Said { role: Role::Agent, text, medium: Medium::Text };
-        let reading = Reading::of(&Moment { seq: 0, ts: 0, what }).expect("something was said");
+        let reading = Reading::of(&Moment { seq: 0, ts: 0, what }, None).expect("something was said");
         ACTS.iter().filter(|(_, act)| reading.does(*act)).map(|(name, _)| *name).collect()
     }
 

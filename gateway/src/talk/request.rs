@@ -91,7 +91,7 @@ impl Talk {
         }
         self.edge.metrics.requests.inc();
         let sends = head.m.as_deref() == Some("message.send");
-        self.pending.push(Pending { id, until: Instant::now() + DEADLINE, sends });
+        self.pending.push(Pending { id, until: self.heard + DEADLINE, sends });
         let refused = self.dispatch(head, bytes, id);
         if let Err(refusal) = refused {
             self.pending.retain(|pending| pending.id != id);
@@ -108,7 +108,7 @@ impl Talk {
     }
 
     fn dispatch(&mut self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        self.bucket.take(Instant::now()).map_err(|ms| {
+        self.bucket.take(self.heard).map_err(|ms| {
             Refusal::new(Code::RateLimited, "too many requests: wait and repeat it with the same key")
                 .retry_after_ms(ms)
         })?;
@@ -219,8 +219,10 @@ impl Talk {
     }
 
     pub(super) fn conversation(&self, head: &Head<'_>) -> Result<Address, Refusal> {
-        let known = Self::named(head)?;
-        Ok(Address::new(self.principal.tenant.clone(), Conversation::KIND, known.to_string()))
+        Self::named(head)?;
+        // An id has one text form.
+        let cv = head.cv.as_deref().unwrap_or_default();
+        Ok(Address::new(self.principal.tenant.clone(), Conversation::KIND, cv))
     }
 
     pub(super) fn named(head: &Head<'_>) -> Result<ConversationId, Refusal> {

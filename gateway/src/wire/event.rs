@@ -2,7 +2,7 @@
 
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{
-    AuthorKind, Closer, DeskEvent, Event, HandoverEvent, HandoverKind, Said, Visibility, WrapEvent,
+    AuthorKind, ClientKey, Closer, DeskEvent, Event, HandoverEvent, HandoverKind, Said, Visibility, WrapEvent,
 };
 use conversa_engine::ids::{ConversationId, PersonId};
 use serde::Serialize;
@@ -58,7 +58,7 @@ pub fn message<'a>(conversation: ConversationId, cv: &'a str, o: u64, said: &'a 
         cv,
         o,
         ts: said.at.ms(),
-        key: said.key.as_ref().map(ToString::to_string),
+        key: said.key.as_ref().map(ClientKey::text),
         author: AuthorView { kind: said.author.kind, id: said.author.id.as_str(), name: &said.author.name },
         content: &said.content,
         visibility: said.visibility,

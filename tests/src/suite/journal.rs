@@ -73,7 +73,7 @@ fn address(key: &str) -> Address {
     Address::new(TenantId::new("acme"), "conversation", key)
 }
 
-fn bodies(of: &[&str]) -> Vec<Bytes> {
+fn bodies(of: &[&str]) -> Arc<[Bytes]> {
     of.iter().map(|body| Bytes::copy_from_slice(body.as_bytes())).collect()
 }
 
@@ -184,14 +184,14 @@ async fn too_large(journal: Arc<dyn Journal>) {
         address: address("a"),
         epoch: 1,
         first: 1,
-        bodies: vec![vec![b'x'; bytes].into()],
+        bodies: [vec![b'x'; bytes].into()].into(),
     };
     assert_eq!(append(&journal, large(BODY_BYTES_MAX + 1)).await, Err(AppendError::TooLarge));
     let many = Append {
         address: address("a"),
         epoch: 1,
         first: 1,
-        bodies: vec![Bytes::from_static(b"x"); APPEND_EVENTS_MAX + 1],
+        bodies: vec![Bytes::from_static(b"x"); APPEND_EVENTS_MAX + 1].into(),
     };
     assert_eq!(append(&journal, many).await, Err(AppendError::TooLarge));
     assert_eq!(read(&journal, &address("a"), 0, 10).await, []);
@@ -200,7 +200,7 @@ async fn too_large(journal: Arc<dyn Journal>) {
         address: address("a"),
         epoch: 1,
         first: 2,
-        bodies: vec![Bytes::from_static(b"x"); APPEND_EVENTS_MAX],
+        bodies: vec![Bytes::from_static(b"x"); APPEND_EVENTS_MAX].into(),
     };
     assert_eq!(append(&journal, most).await, Ok(()));
     assert_eq!(read(&journal, &address("a"), 0, 1_000).await.len(), 1 + APPEND_EVENTS_MAX);

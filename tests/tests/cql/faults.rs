@@ -262,7 +262,8 @@ async fn a_history_under_faults_has_what_was_acknowledged_once_and_in_order() {
                     let body = |place| Bytes::from(format!("{log} {number} {attempt} {place}"));
                     let bodies: Vec<Bytes> = (0..size).map(body).collect();
                     let first = written.len() as u64 + 1;
-                    let one = Append { address: address.clone(), epoch: 1, first, bodies: bodies.clone() };
+                    let one =
+                        Append { address: address.clone(), epoch: 1, first, bodies: bodies.clone().into() };
                     match submit(&*journal, one).await {
                         Ok(()) => {
                             written.extend(bodies);

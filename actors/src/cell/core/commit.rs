@@ -34,14 +34,14 @@ impl<B: Behaviour> Core<B> {
             }
             Wake::Entering => {}
             Wake::Entered => {
-                let batch = std::mem::take(&mut self.pending);
+                let mut batch = std::mem::take(&mut self.pending);
                 debug_assert!(batch.bodies.len() <= APPEND_EVENTS_MAX, "a batch is bounded by `batch_full`");
-                let Batch { first, bodies, .. } = &batch;
+                self.flying_to = batch.first + batch.bodies.len() as u64 - 1;
                 out.push(Effect::Append(Append {
                     address: self.setting.address.clone(),
                     epoch: self.setting.epoch,
-                    first: *first,
-                    bodies: bodies.clone(),
+                    first: batch.first,
+                    bodies: std::mem::take(&mut batch.bodies).into(),
                 }));
                 self.flight = Some(batch);
             }
@@ -54,7 +54,7 @@ impl<B: Behaviour> Core<B> {
             let lost = [batch, std::mem::take(&mut self.pending)];
             return self.die(lost, &error.to_string(), out);
         }
-        self.head = batch.first + batch.bodies.len() as u64 - 1;
+        self.head = self.flying_to;
         for letter in batch.letters {
             self.outgoing.post(now, letter, out);
         }
