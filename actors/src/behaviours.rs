@@ -17,7 +17,7 @@ mod session;
 pub use agent::Agent;
 pub use bot::{Bot, Command as BotCommand, Event as BotEvent};
 pub use claim::Claim;
-pub use conversation::{Conversation, SNEAK_PEEK, TYPING};
+pub use conversation::{Conversation, SNEAK_PEEK, TYPING, clock_view};
 pub use courier::Courier;
 pub use dead_letters::DeadLetters;
 pub use identity::Identity;
@@ -28,6 +28,8 @@ pub use reach::Reach;
 pub use session::{Command as SessionCommand, Event as SessionEvent, REOPEN_MS, Session};
 
 use crate::behaviour::Behaviour;
+
+pub(crate) use conversation::alert_of;
 
 /// The kind of conversations.
 pub const CONVERSATION: &str = Conversation::KIND;

@@ -10,10 +10,12 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use conversa_engine::conversation::Event;
 use conversa_engine::ids::{PersonId, TenantId};
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
+use crate::behaviours::{CONVERSATION, alert_of};
 use crate::cell::machine::Push;
 
 pub use socket::{Murmur, Out, Socket};
@@ -21,6 +23,9 @@ pub use socket::{Murmur, Out, Socket};
 const STRIPES: usize = 64;
 /// Stands for everybody who watches a company's agents: no person has this name.
 pub const WATCHERS: &str = "watchers";
+
+/// The kind of what alarms supervisors who watch the desk.
+pub const ALERT: &str = "desk.alert";
 
 type Person = (TenantId, PersonId);
 
@@ -147,7 +152,17 @@ impl Lobby {
     pub fn push(&self, push: &Push) {
         if push.person.as_str() == WATCHERS {
             let watchers = self.watchers.lock();
-            watchers.get(&push.source.tenant).into_iter().flatten().for_each(|socket| socket.show(push));
+            let sockets = watchers.get(&push.source.tenant).into_iter().flatten();
+            // Of conversations they are told what alarms, and do not follow them.
+            let event = push.event.as_ref().and_then(|event| event.downcast_ref::<Event>());
+            match event.and_then(alert_of) {
+                Some(d) => {
+                    let murmur = Arc::new(Murmur { source: push.source.clone(), kind: ALERT, d });
+                    sockets.for_each(|socket| socket.murmur(&murmur));
+                }
+                None if push.source.kind == CONVERSATION => {}
+                None => sockets.for_each(|socket| socket.show(push)),
+            }
             return;
         }
         let person = (push.source.tenant.clone(), push.person.clone());

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use conversa_engine::bot::{Index, Thresholds};
 use conversa_engine::conversation::{Opening, Wait};
-use conversa_engine::desk::{AgentPolicy, QueuePolicy, Skills, Teams};
+use conversa_engine::desk::{AgentPolicy, QueuePolicy, Skills, Teams, WhenClosed};
 use conversa_engine::ids::{BotId, PersonId, QueueId, TenantId};
 use conversa_engine::quality::ScoreCard;
 use parking_lot::RwLock;
@@ -183,6 +183,7 @@ impl Tenant {
         if self.queue(&wait.queue).is_none() {
             wait.queue = self.default_queue().clone();
         }
+        self.pass_closed(wait);
         let fits = |rule: &&RuleSetting| {
             rule.channel.as_ref().is_none_or(|channel| *channel == opening.channel)
                 && rule.language.as_ref().is_none_or(|language| *language == opening.language)
@@ -194,8 +195,24 @@ impl Tenant {
         }
         wait.weight = self.weight(opening);
         if let Some(queue) = self.queue(&wait.queue) {
-            wait.due = queue.goal_ms.map(|ms| wait.since.after_ms(ms));
+            wait.due = queue.goal_ms.map(|ms| queue.policy.time.after(wait.since, ms));
             wait.prefers = last.filter(|_| queue.sticky).cloned();
+        }
+    }
+
+    /// From a closed queue to the one that takes its conversations meanwhile, and on; each queue is asked once.
+    fn pass_closed(&self, wait: &mut Wait) {
+        for _ in 0..self.queues.len() {
+            let Some(queue) = self.queue(&wait.queue) else { return };
+            let time = &queue.policy.time;
+            wait.opens = time.closed_until(wait.since);
+            wait.kept = wait.opens.is_some() && time.when_closed == WhenClosed::Message;
+            match &time.when_closed {
+                WhenClosed::Queue(other) if wait.opens.is_some() && self.queue(other).is_some() => {
+                    wait.queue = other.clone();
+                }
+                WhenClosed::Wait | WhenClosed::Message | WhenClosed::Queue(_) => return,
+            }
         }
     }
 

@@ -8,8 +8,12 @@ mod command;
 mod decide;
 mod desk;
 mod event;
+mod goals;
 mod handover;
+mod idle;
+mod notice;
 mod seen;
+mod snooze;
 #[cfg(test)]
 mod tests;
 mod wrap;
@@ -22,11 +26,15 @@ pub use change::{CHANGE_MS, Change, Changed, Changes, Mark, Reach, Subject};
 pub use command::{Command, Say};
 pub use desk::{Asker, DeskCommand, DeskEvent, SLOTS_MAX, SUMMARY_CHARS_MAX, Target};
 pub use event::{Closer, Event, Held, OfferEnd, QueueReason, Said};
+pub use goals::{Clock, Goal, SlaEvent};
 pub use handover::{Handover, HandoverAsk, HandoverCommand, HandoverEnd, HandoverEvent, HandoverKind, Stage};
+pub use idle::{IdleEvent, Side, Turn};
+pub use notice::Notice;
 pub use seen::ClientKey;
+pub use snooze::{SNOOZE_MS_MAX, Snooze, SnoozeEnd, SnoozeEvent};
 pub use wrap::{TAG_CHARS_MAX, TAGS_MAX, WrapEnd, WrapEvent, WrapUp};
 
-use crate::desk::Skills;
+use crate::desk::{IdlePolicy, Skills};
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
 use crate::time::Time;
 use seen::Seen;
@@ -133,13 +141,26 @@ pub struct Wait {
     /// The agent who is asked first if free: the last one, or the owner of the contact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefers: Option<PersonId>,
+    /// The queue was closed when the wait began, and opens then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Time>,
+    /// It is offered to nobody before that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
 }
 
 impl Wait {
+    /// Before when it is offered to nobody.
+    #[must_use]
+    pub fn kept_until(&self) -> Option<Time> {
+        self.opens.filter(|_| self.kept)
+    }
+
     /// A wait that any agent may end.
     #[must_use]
     pub fn new(queue: QueueId, since: Time, priority: u8) -> Self {
-        Self { queue, since, priority, needs: Skills::new(), due: None, weight: 1, prefers: None }
+        let (needs, due, prefers) = (Skills::new(), None, None);
+        Self { queue, since, priority, needs, due, weight: 1, prefers, opens: None, kept: false }
     }
 }
 
@@ -259,6 +280,19 @@ pub struct Conversation {
     /// It has ended, and its agent still says how.
     #[serde(default)]
     wrap: Option<Box<WrapUp>>,
+    /// A human has answered the visitor.
+    #[serde(default)]
+    answered: bool,
+    /// Goals that are not reached yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    clocks: Vec<Clock>,
+    /// How much silence is borne, and whose turn it is.
+    #[serde(default)]
+    idle: IdlePolicy,
+    #[serde(default)]
+    turn: Option<Turn>,
+    #[serde(default)]
+    snooze: Option<Box<Snooze>>,
 }
 
 impl Conversation {
@@ -327,7 +361,7 @@ impl Conversation {
         }
     }
 
-    /// The next timer: an offer, a step of a handover or a wrap-up that runs out.
+    /// The next timer: an offer, a step of a handover, a wrap-up, a snooze or a silence that runs out, or a goal.
     #[must_use]
     pub fn due(&self) -> Option<(Time, Command)> {
         let offer = match &self.phase {
@@ -341,6 +375,7 @@ impl Conversation {
         let handover = self.handover.as_ref().and_then(|handover| handover.due());
         let handover = handover.map(|(at, command)| (at, Command::Handover(command)));
         let wrap = self.wrap.as_ref().map(|wrap| wrap.due());
-        [offer, handover, wrap].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let times = [self.goals_due(), self.idle_due(), self.snooze_due()];
+        [offer, handover, wrap].into_iter().chain(times).flatten().min_by_key(|(at, _)| *at)
     }
 }

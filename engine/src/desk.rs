@@ -4,6 +4,7 @@
 //! who counts; the queue then offers the conversation, which confirms the place when the agent accepts or releases it when not.
 
 mod agent;
+mod hours;
 mod policy;
 mod queue;
 mod rights;
@@ -12,9 +13,11 @@ mod teams;
 mod tests;
 
 pub use agent::{Agent, AgentCommand, AgentEvent, Ask, CAPACITY_MAX, DOUBT_MS, LEASE_MS, Place, Presence};
+pub use hours::{Calendar, HOLIDAYS_MAX, Hours, OPENINGS_MAX};
 pub use policy::{
-    AgentPolicy, CODES_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, REASONS_MAX, RINGS_MAX,
-    Ring, Skills, WhenGone, WrapPolicy,
+    AgentPolicy, CODES_MAX, Choice, IdlePolicy, KEEP_MS, LEVEL_MAX, MISSES_MAX, NEVER, QueuePolicy,
+    REASONS_MAX, RINGS_MAX, Ring, Skills, SlaPolicy, TimePolicy, WARN_PERCENT, WhenClosed, WhenGone,
+    WrapPolicy,
 };
 pub use queue::{AVOID_MS, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};
 pub use rights::{Op, Part, Relation, may};

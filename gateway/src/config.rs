@@ -4,6 +4,7 @@ mod attachments;
 mod channels;
 mod desk;
 mod docs;
+mod hours;
 mod people;
 pub mod push;
 pub mod sample;
@@ -27,6 +28,7 @@ pub use attachments::AttachmentsConfig;
 pub use channels::ChannelConfig;
 pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
 pub use docs::print;
+pub use hours::{HoursConfig, SlaConfig};
 pub use people::{DepartmentConfig, TeamConfig};
 use push::{PushConfig, TenantPush};
 pub use settings::{Flaw, Settings};
@@ -183,6 +185,8 @@ pub struct TenantConfig {
     pub offer_ms: i64,
     #[serde(default = "people::merge_by")]
     pub merge_by: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<HoursConfig>,
     pub queues: Vec<QueueConfig>,
     #[serde(default)]
     pub agents: Vec<AgentConfig>,

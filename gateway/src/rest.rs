@@ -164,7 +164,9 @@ pub(crate) async fn visible(
 /// Leaves out of a conversation's view what is for the company's people.
 pub(crate) fn without_desk(view: &mut serde_json::Map<String, serde_json::Value>) {
     view.remove("handover");
-    view.remove("wrap");
+    for key in ["wrap", "goals", "snoozed", "turn"] {
+        view.remove(key);
+    }
 }
 
 pub(crate) fn conversation_address(principal: &Principal, cv: &str) -> Result<Address, Refusal> {

@@ -84,19 +84,35 @@ async fn flaws_are_listed_and_versions_guard() {
     forms["queues"][1]["colour"] = json!("red");
     forms["agents"][1]["capacity"] = json!("many");
     forms["desk"]["rules"] = json!([{ "priority": 1 }, { "priorty": 1 }]);
-    forms["hours"] = json!([]);
+    forms["hour"] = json!([]);
     let wrong = ask(&node, &su, Method::PUT, path, Some("\"1\""), &forms).await;
     assert_eq!(
         (wrong.status, wrong.kind.as_str()),
         (StatusCode::UNPROCESSABLE_ENTITY, "application/problem+json")
     );
-    assert_eq!(places(&wrong.body), ["queues[1]", "agents[1]", "desk.rules[1]", "hours"]);
+    assert_eq!(places(&wrong.body), ["queues[1]", "agents[1]", "desk.rules[1]", "hour"]);
     let mut values = good.clone();
     values["queues"][0]["goal_ms"] = json!(1);
     values["agents"][0]["queues"] = json!(["nowhere"]);
     values["desk"]["rules"] = json!([{ "queue": "nowhere" }]);
+    let week = json!({ "mon": ["09:00-18:00", "12:00-13:00"], "tue": ["18:00-09:00"] });
+    values["hours"] = json!([{ "id": "office", "zone": "Asia/Beijing", "week": week }]);
+    values["queues"][1]["hours"] = json!("shop");
+    values["queues"][1]["when_closed"] = json!("queue:support");
     let check = ask(&node, &su, Method::POST, "/v1/settings/check", None, &values).await;
-    assert_eq!(places(&check.body), ["queues[0].goal_ms", "agents[0].queues", "desk.rules[0].queue"]);
+    assert_eq!(
+        places(&check.body),
+        [
+            "queues[0].goal_ms",
+            "agents[0].queues",
+            "hours[0].zone",
+            "hours[0].week.mon[1]",
+            "hours[0].week.tue[0]",
+            "queues[1].hours",
+            "queues[1].when_closed",
+            "desk.rules[0].queue"
+        ]
+    );
     let fine = ask(&node, &su, Method::POST, "/v1/settings/check", None, &good).await;
     assert_eq!(fine.body, json!({ "ok": true }));
     let still = ask(&node, &su, Method::GET, path, None, &Value::Null).await;

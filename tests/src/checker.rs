@@ -7,6 +7,7 @@ mod letters;
 mod messages;
 mod phases;
 mod streams;
+mod time;
 mod wrap;
 
 use std::fmt;
@@ -58,6 +59,7 @@ pub fn check(history: &History) -> Vec<Violation> {
     streams::check(history, &mut findings);
     desk::check(history, &mut findings);
     wrap::check(history, &mut findings);
+    time::check(history, &mut findings);
     letters::check(history, &mut findings);
     derived::check(history, &mut findings);
     findings.0

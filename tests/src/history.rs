@@ -129,6 +129,10 @@ pub enum What {
     Conference,
     /// To say how it ended.
     Wrap,
+    /// A conversation is to rest.
+    Snooze,
+    /// Or not any longer.
+    Unsnooze,
 }
 
 /// What one socket showed, from its attachment to its end.

@@ -520,6 +520,9 @@ fn moves(event: &Event) -> bool {
                     | DeskEvent::BargedIn { .. }
                     | DeskEvent::Handover(_)
                     | DeskEvent::Wrap(_)
+                    | DeskEvent::Sla(_)
+                    | DeskEvent::Idle(_)
+                    | DeskEvent::Snooze(_)
             )
     )
 }

@@ -56,7 +56,7 @@ fn a_room_names_only_rooms_to_its_left() {
 
 #[test]
 fn only_this_file_names_that() {
-    let rules: [(&str, &str, &[&str]); 7] = [
+    let rules: [(&str, &str, &[&str]); 8] = [
         ("actors", "ractor::", &["actors/src/cell.rs"]),
         (
             "cluster",
@@ -87,6 +87,15 @@ fn only_this_file_names_that() {
         ("gateway", "jsonwebtoken::", &["gateway/src/auth.rs", "gateway/src/push/token.rs"]),
         ("cluster", "getrandom::", &["cluster/src/clock.rs"]),
         ("engine", "jieba_rs::", &["engine/src/text/token.rs"]),
+        (
+            "engine",
+            "jiff::",
+            &[
+                "engine/src/desk/hours.rs",
+                "engine/src/desk/hours/calendar.rs",
+                "engine/src/desk/hours/tests.rs",
+            ],
+        ),
     ];
     for (room, name, files) in rules {
         for (file, text) in sources(&format!("{room}/src")) {

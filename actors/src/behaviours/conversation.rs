@@ -1,9 +1,11 @@
 //! A conversation as an actor: the engine judges, this says whom to tell.
 
 mod handover;
+mod time;
 
 use conversa_engine::conversation::{
-    self as domain, AuthorKind, Command, DeskEvent, Event, HandoverEvent, OfferEnd, Phase, WrapEvent,
+    self as domain, AuthorKind, Command, DeskEvent, Event, HandoverEvent, IdleEvent, OfferEnd, Phase,
+    WrapEvent,
 };
 use conversa_engine::desk::{AgentCommand, Part, QueueCommand, Relation, may};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
@@ -16,6 +18,9 @@ use super::bot::{self, Bot};
 use super::session::{self, Session};
 use super::{Agent, Queue, channel, reach};
 use crate::behaviour::{Behaviour, Context, Outbox};
+
+pub(crate) use time::alert_of;
+pub use time::clock_view;
 
 /// Somebody is writing.
 pub const TYPING: &str = "typing";
@@ -36,6 +41,7 @@ impl Behaviour for Conversation {
         self.within_reach(cx, &command)?;
         let mut events = self.0.decide(cx.now, command)?;
         self.route(cx, &mut events);
+        time::keep(&self.0, cx, &mut events);
         if let Phase::Assigned { queue, .. } = self.0.phase()
             && let Some(setting) = cx.tenant.queue(queue)
         {
@@ -100,6 +106,11 @@ impl Behaviour for Conversation {
                 out.tell::<Agent>(agent, release(id, offer, false));
             }
             Event::Desk(DeskEvent::Wrap(WrapEvent::Begun { .. })) => {}
+            Event::Desk(DeskEvent::Idle(IdleEvent::TakenBack { agent, released, .. })) => {
+                out.tell::<Agent>(agent, release(id, released, false));
+            }
+            Event::Desk(DeskEvent::Sla(_) | DeskEvent::Idle(_)) => time::alert(event, out),
+            Event::Desk(DeskEvent::Snooze(_)) => {}
             Event::Closed { held, at, .. } => self.tell_closed(id, held, *at, out),
             Event::Forwarded(said) => {
                 if let Some(opening) = self.0.opening() {
@@ -192,6 +203,7 @@ impl Behaviour for Conversation {
             let wrap = json!({ "agent": wrap.agent, "until_ts": wrap.until, "codes": wrap.codes });
             map.insert("wrap".into(), wrap);
         }
+        time::view(&self.0, &mut view);
         if let (false, Some(map)) = (self.0.changes().is_empty(), view.as_object_mut()) {
             map.insert("changes".into(), changes(self.0.changes()));
         }

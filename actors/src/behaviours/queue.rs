@@ -64,6 +64,7 @@ impl Behaviour for Queue {
             | QueueEvent::AgentNoted { .. }
             | QueueEvent::OfferFailed { .. }
             | QueueEvent::AvoidsOver { .. }
+            | QueueEvent::Unkept { .. }
             | QueueEvent::Relaxed { .. }
             | QueueEvent::PauseSet { .. }
             | QueueEvent::Swept => {}
@@ -77,6 +78,7 @@ impl Behaviour for Queue {
     fn view(&self) -> Value {
         json!({
             "waiting": self.0.waiting(),
+            "kept": self.0.kept(),
             "offers": self.0.offers(),
             "longest_wait_since_ts": self.0.longest_wait_since(),
             "agents_free": self.0.agents_free(),

@@ -109,7 +109,10 @@ impl Watcher for Summary {
                 | DeskEvent::Watched { .. }
                 | DeskEvent::BargedIn { .. }
                 | DeskEvent::Handover(_)
-                | DeskEvent::Wrap(_),
+                | DeskEvent::Wrap(_)
+                | DeskEvent::Sla(_)
+                | DeskEvent::Idle(_)
+                | DeskEvent::Snooze(_),
             ) => return,
         };
         line.phase = Some(phase.to_owned());

@@ -13,6 +13,8 @@ impl Conversation {
         self.head += 1;
         let before = self.agent().map(|agent| agent.id.clone());
         self.take_in(event);
+        self.take_in_goals(event);
+        self.take_in_turn(event);
         if let Some(agent) = before.filter(|before| self.agent().is_none_or(|agent| agent.id != *before)) {
             self.parted = Some((agent, self.head));
         }

@@ -77,6 +77,12 @@ pub enum Command {
         /// The place's offer.
         offer: OfferId,
     },
+    /// The time of a goal has come.
+    GoalsDue,
+    /// Somebody has been silent for long.
+    IdleOver,
+    /// The time of a snooze has come.
+    SnoozeOver,
     /// End it.
     Close {
         /// Who.

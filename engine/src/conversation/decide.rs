@@ -17,7 +17,8 @@ impl Conversation {
     /// # Errors
     /// A [`Refusal`] when it cannot be; nothing has changed then.
     pub fn decide(&self, now: Time, command: Command) -> Decision<Event> {
-        Ok(self.end_wrap(now, self.end_handover(now, self.judge(now, command)?)))
+        let events = self.end_handover(now, self.judge(now, command)?);
+        Ok(self.end_snooze(now, self.end_wrap(now, events)))
     }
 
     fn judge(&self, now: Time, command: Command) -> Decision<Event> {
@@ -41,6 +42,9 @@ impl Conversation {
             Command::Desk { by, command } => self.desk(now, by, command),
             Command::Handover(command) => Ok(self.hand_over(now, command)),
             Command::WrapOver { offer } => Ok(self.wrap_over(now, &offer)),
+            Command::GoalsDue => Ok(self.ring_goals(now)),
+            Command::IdleOver => Ok(self.idle_over(now)),
+            Command::SnoozeOver => Ok(self.snooze_over(now)),
             Command::Close { by, person, reason } => self.close(now, by, person.as_ref(), reason),
             Command::Carry { said, reopen } => Ok(self.carry(now, said, reopen)),
             Command::Change { by, target, change } => self.change(now, by, &target, change),

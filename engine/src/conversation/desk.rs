@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::wrap;
 use super::{
-    Author, AuthorKind, Closer, Conversation, Event, HandoverEvent, HandoverKind, Held, Person, Phase,
-    QueueReason, Said, Visibility, Wait, WrapEvent,
+    Author, AuthorKind, Closer, Conversation, Event, HandoverEvent, HandoverKind, Held, IdleEvent, Person,
+    Phase, QueueReason, Said, SlaEvent, SnoozeEvent, Visibility, Wait, WrapEvent,
 };
 use crate::content::Content;
 use crate::desk::{Op, Part, Relation, may};
@@ -89,6 +89,13 @@ pub enum DeskCommand {
         /// In other words.
         tags: Vec<String>,
     },
+    /// Let it rest until a time, or until the visitor writes.
+    Snooze {
+        /// Until when, if not only that.
+        until: Option<Time>,
+    },
+    /// Wake it.
+    Unsnooze,
     /// Take it, whoever has it.
     TakeOver,
     /// Give it to an agent, full or not.
@@ -115,6 +122,7 @@ impl DeskCommand {
             Self::Withdraw => Op::Withdraw,
             Self::Conference(_) => Op::Conference,
             Self::Wrap { .. } => Op::Wrap,
+            Self::Snooze { .. } | Self::Unsnooze => Op::Snooze,
             Self::TakeOver => Op::TakeOver,
             Self::ForceAssign { .. } => Op::ForceAssign,
         }
@@ -150,6 +158,12 @@ pub enum DeskEvent {
     Handover(HandoverEvent),
     /// Something of saying how it ended.
     Wrap(WrapEvent),
+    /// Something of goals of service.
+    Sla(SlaEvent),
+    /// Something of silence.
+    Idle(IdleEvent),
+    /// Something of letting it rest.
+    Snooze(SnoozeEvent),
 }
 
 impl DeskEvent {
@@ -163,6 +177,9 @@ impl DeskEvent {
             | Self::BargedIn { at, .. } => *at,
             Self::Handover(event) => event.at(),
             Self::Wrap(event) => event.at(),
+            Self::Sla(event) => event.at(),
+            Self::Idle(event) => event.at(),
+            Self::Snooze(event) => event.at(),
         }
     }
 
@@ -173,7 +190,13 @@ impl DeskEvent {
             Self::BotTook { .. } | Self::BargedIn { .. } | Self::Handover(HandoverEvent::Spoken { .. }) => {
                 true
             }
-            Self::Transferred { .. } | Self::Watched { .. } | Self::Handover(_) | Self::Wrap(_) => false,
+            Self::Transferred { .. }
+            | Self::Watched { .. }
+            | Self::Handover(_)
+            | Self::Wrap(_)
+            | Self::Sla(_)
+            | Self::Idle(_)
+            | Self::Snooze(_) => false,
         }
     }
 }
@@ -206,9 +229,10 @@ impl Conversation {
         };
         if !may(command.op(), by.part, relation) {
             return Err(match (command.op(), by.part) {
-                (Op::Transfer | Op::Consult | Op::Complete | Op::Withdraw | Op::Conference, Part::Agent) => {
-                    Refusal::new(Code::NotAssigned, "this conversation is not assigned to you")
-                }
+                (
+                    Op::Transfer | Op::Consult | Op::Complete | Op::Withdraw | Op::Conference | Op::Snooze,
+                    Part::Agent,
+                ) => Refusal::new(Code::NotAssigned, "this conversation is not assigned to you"),
                 (Op::Wrap, Part::Agent | Part::Supervisor) => wrap::none(),
                 (op, _) => Refusal::new(Code::Forbidden, format!("you may not do this here: {op:?}")),
             });
@@ -222,6 +246,8 @@ impl Conversation {
                 self.ask_handover(now, by.person, HandoverKind::Consult, to, summary, slots)
             }
             DeskCommand::Wrap { disposition, tags } => self.wrap_up(now, disposition, tags),
+            DeskCommand::Snooze { until } => self.snooze(now, by.person.id, until),
+            DeskCommand::Unsnooze => self.unsnooze(now),
             DeskCommand::Complete => self.complete(now),
             DeskCommand::Withdraw => self.withdraw(now, &by.person.id),
             DeskCommand::Conference(on) => self.conference(now, on),
@@ -318,6 +344,9 @@ impl Conversation {
             DeskEvent::BargedIn { by, on, .. } => set(&mut self.barged_in, by, *on),
             DeskEvent::Handover(event) => self.take_in_handover(event),
             DeskEvent::Wrap(event) => self.take_in_wrap(event),
+            DeskEvent::Sla(event) => self.take_in_sla(event),
+            DeskEvent::Idle(event) => self.take_in_idle(event),
+            DeskEvent::Snooze(event) => self.take_in_snooze(event),
         }
     }
 }

@@ -209,6 +209,8 @@ pub enum QueueReason {
     AgentGone,
     /// The agent who held it gave it away.
     Transferred,
+    /// The agent who held it said nothing for too long.
+    AgentIdle,
 }
 
 impl QueueReason {
@@ -221,6 +223,7 @@ impl QueueReason {
             Self::NoBot => "no_bot",
             Self::AgentGone => "agent_gone",
             Self::Transferred => "transferred",
+            Self::AgentIdle => "agent_idle",
         }
     }
 }

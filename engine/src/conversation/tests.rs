@@ -124,6 +124,9 @@ fn word(event: &Event) -> String {
             DeskEvent::BargedIn { by, on, .. } => format!("{} speaks: {on}", by.id),
             DeskEvent::Handover(event) => format!("{event:?}"),
             DeskEvent::Wrap(event) => format!("{event:?}"),
+            DeskEvent::Sla(event) => format!("{event:?}"),
+            DeskEvent::Idle(event) => format!("{event:?}"),
+            DeskEvent::Snooze(event) => format!("{event:?}"),
         },
     }
 }

@@ -2,11 +2,14 @@
 //! into their events, so that a replay under other settings gives the same state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::hours::Hours;
 use crate::conversation::OFFER_MS;
 use crate::ids::{QueueId, SkillId};
+use crate::time::Time;
 
 /// What somebody can do or needs, with the proficiency, 1 to [`LEVEL_MAX`].
 pub type Skills = BTreeMap<SkillId, u8>;
@@ -60,6 +63,97 @@ pub struct WrapPolicy {
 /// Words for how a conversation ended.
 pub const CODES_MAX: usize = 64;
 
+/// What becomes of a conversation that is to wait in a queue while it is closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum WhenClosed {
+    /// It waits; whoever is there all the same may take it.
+    #[default]
+    Wait,
+    /// It is kept as a message: offered to nobody before the queue opens.
+    Message,
+    /// It goes to another queue.
+    Queue(QueueId),
+}
+
+/// In which business time what should be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlaPolicy {
+    /// The first answer of a human, milliseconds.
+    pub first_response_ms: Option<i64>,
+    /// Every later one.
+    pub next_response_ms: Option<i64>,
+    /// The end.
+    pub resolution_ms: Option<i64>,
+    /// After this part of a goal's time a warning is given, percent.
+    pub warn_percent: u8,
+}
+
+/// After this part of a goal's time a warning is given unless the company says otherwise, percent.
+pub const WARN_PERCENT: u8 = 80;
+
+impl Default for SlaPolicy {
+    fn default() -> Self {
+        let (first_response_ms, next_response_ms, resolution_ms) = (None, None, None);
+        Self { first_response_ms, next_response_ms, resolution_ms, warn_percent: WARN_PERCENT }
+    }
+}
+
+/// How much silence is borne in a conversation that an agent holds, milliseconds; for ever where nothing is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdlePolicy {
+    /// The visitor's, until it is reminded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visitor_warn_ms: Option<i64>,
+    /// The visitor's, until the conversation ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visitor_close_ms: Option<i64>,
+    /// The agent's, until it is reminded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_warn_ms: Option<i64>,
+    /// The agent's, until the conversation goes back to its queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_requeue_ms: Option<i64>,
+}
+
+/// A time that does not come.
+pub const NEVER: Time = Time::from_ms(i64::MAX);
+
+/// When a queue is open, and what goes by its clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimePolicy {
+    /// Without any it is always open.
+    pub hours: Option<Arc<Hours>>,
+    /// What becomes of conversations meanwhile.
+    pub when_closed: WhenClosed,
+    /// Its goals of service.
+    pub sla: SlaPolicy,
+    /// How much silence is borne.
+    pub idle: IdlePolicy,
+}
+
+impl TimePolicy {
+    /// When it opens next; `None` when it is open at `at`, or will not be within ten years.
+    #[must_use]
+    pub fn closed_until(&self, at: Time) -> Option<Time> {
+        self.hours.as_ref()?.opens(at).filter(|opens| *opens > at)
+    }
+
+    /// The instant at which `ms` of business time have passed since `from`; all time is where there are no hours.
+    #[must_use]
+    pub fn after(&self, from: Time, ms: i64) -> Time {
+        let always = from.after_ms(ms);
+        self.hours.as_ref().map_or(always, |hours| hours.after(from, ms).unwrap_or(NEVER))
+    }
+
+    /// Business time between two instants, milliseconds; 0 when `to` is not later.
+    #[must_use]
+    pub fn ms_between(&self, from: Time, to: Time) -> i64 {
+        let always = to.ms_since(from).max(0);
+        self.hours.as_ref().map_or(always, |hours| hours.ms_between(from, to))
+    }
+}
+
 /// How one queue works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuePolicy {
@@ -73,6 +167,8 @@ pub struct QueuePolicy {
     pub rings: Vec<Ring>,
     /// What happens after the end.
     pub wrap: WrapPolicy,
+    /// When it is open.
+    pub time: TimePolicy,
 }
 
 impl Default for QueuePolicy {
@@ -83,6 +179,7 @@ impl Default for QueuePolicy {
             auto_accept: false,
             rings: Vec::new(),
             wrap: WrapPolicy::default(),
+            time: TimePolicy::default(),
         }
     }
 }

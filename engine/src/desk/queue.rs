@@ -109,6 +109,8 @@ pub enum QueueEvent {
     OfferFailed { conversation: ConversationId, offer: OfferId, agent: PersonId, avoid_until: Time },
     /// These may be matched again.
     AvoidsOver { pairs: Vec<(ConversationId, PersonId)> },
+    /// The queue has opened for these, which were kept for it.
+    Unkept { conversations: Vec<ConversationId> },
     /// The needs of these have reached their next ring.
     Relaxed { conversations: Vec<ConversationId> },
     /// Assignment was stopped or goes on.
@@ -178,6 +180,9 @@ pub struct Queue {
     agents: BTreeMap<PersonId, Seen>,
     avoids: BTreeSet<(Time, ConversationId, PersonId)>,
     relaxes: BTreeSet<(Time, ConversationId)>,
+    /// Those that are offered to nobody before a time; they are in no lane.
+    #[serde(default)]
+    kept: BTreeSet<(Time, ConversationId)>,
     /// Offers made so far: numbers them.
     offers: u64,
     paused: bool,
@@ -195,7 +200,13 @@ impl Queue {
     /// Offers in flight.
     #[must_use]
     pub fn offers(&self) -> usize {
-        self.waiting.len() - self.lanes.len()
+        self.waiting.len() - self.lanes.len() - self.kept.len()
+    }
+
+    /// Conversations that are kept until the queue opens.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.kept.len()
     }
 
     /// Since when the one who has waited longest has waited.
@@ -216,7 +227,7 @@ impl Queue {
         self.paused
     }
 
-    /// The next timer: a time of avoidance that ends, a ring that is reached, or what one command left over.
+    /// The next timer: a time of avoidance that ends, a ring that is reached, opening, or what one command left over.
     #[must_use]
     pub fn due(&self) -> Option<(Time, QueueCommand)> {
         if self.paused {
@@ -225,7 +236,8 @@ impl Queue {
         let sweep = self.unswept.then(Time::default);
         let avoid = self.avoids.first().map(|(at, ..)| *at);
         let relax = self.relaxes.first().map(|(at, _)| *at);
-        [sweep, avoid, relax].into_iter().flatten().min().map(|at| (at, QueueCommand::Match))
+        let kept = self.kept.first().map(|(at, _)| *at);
+        [sweep, avoid, relax, kept].into_iter().flatten().min().map(|at| (at, QueueCommand::Match))
     }
 
     /// Judges `command` at `now`. New offers are named after the queue's own count, so that replay names them alike.
@@ -291,7 +303,10 @@ impl Queue {
         }
         let rings = if wait.needs.is_empty() { Vec::new() } else { policy.rings.clone() };
         let waiting = Waiting::new(wait.clone(), rings.clone());
-        let asks = self.search(now, policy).ask_for(conversation, &waiting);
+        let asks = match waiting.wait.kept_until() {
+            Some(_) => Vec::new(),
+            None => self.search(now, policy).ask_for(conversation, &waiting),
+        };
         Ok([QueueEvent::Enqueued { conversation, wait, rings }].into_iter().chain(asks).collect())
     }
 
@@ -350,6 +365,8 @@ impl Queue {
         let pairs: Vec<_> = over.map(|(_, conversation, agent)| (*conversation, agent.clone())).collect();
         let reached = self.relaxes.iter().take_while(|(at, _)| *at <= now).take(MATCH_MAX);
         let conversations: Vec<_> = reached.map(|(_, conversation)| *conversation).collect();
+        let opened = self.kept.iter().take_while(|(at, _)| *at <= now).take(MATCH_MAX);
+        let opened: Vec<_> = opened.map(|(_, conversation)| *conversation).collect();
         let mut changed: BTreeMap<ConversationId, Waiting> = BTreeMap::new();
         let known = |conversation| self.waiting.get(&conversation).cloned();
         for conversation in &conversations {
@@ -363,11 +380,28 @@ impl Queue {
                 changed.extend(known(*conversation).map(|waiting| (*conversation, waiting)));
             }
         }
+        for conversation in &opened {
+            if !changed.contains_key(conversation) {
+                changed.extend(known(*conversation).map(|waiting| (*conversation, waiting)));
+            }
+        }
+        let still_kept = |id: &ConversationId, waiting: &Waiting| {
+            waiting.wait.kept_until().is_some_and(|at| self.kept.contains(&(at, *id))) && !opened.contains(id)
+        };
         let mut search = self.search(now, policy);
-        for (conversation, waiting) in changed.iter().filter(|(_, waiting)| waiting.flight.is_none()) {
+        let mut free: Vec<_> = changed
+            .iter()
+            .filter(|(id, waiting)| waiting.flight.is_none() && !still_kept(id, waiting))
+            .collect();
+        // Those who left a message in the night are served in the order of the queue.
+        free.sort_by_key(|(id, waiting)| lanes::rank(**id, &waiting.wait));
+        for (conversation, waiting) in free {
             search.place(*conversation, waiting);
         }
         let mut events = Vec::new();
+        if !opened.is_empty() {
+            events.push(QueueEvent::Unkept { conversations: opened.clone() });
+        }
         if !pairs.is_empty() {
             events.push(QueueEvent::AvoidsOver { pairs });
         }

@@ -17,6 +17,7 @@ pub enum Op {
     TakeOver,
     ForceAssign,
     Wrap,
+    Snooze,
     SeeCustomer,
     MergeCustomer,
 }
@@ -37,6 +38,7 @@ impl Op {
         Self::TakeOver,
         Self::ForceAssign,
         Self::Wrap,
+        Self::Snooze,
         Self::SeeCustomer,
         Self::MergeCustomer,
     ];
@@ -93,6 +95,7 @@ const RIGHTS: &[(Op, Part, &[Relation])] = &[
     (Op::TakeOver, Part::Supervisor, WITHIN),
     (Op::ForceAssign, Part::Supervisor, WITHIN),
     (Op::Wrap, Part::Agent, &[Relation::Own]),
+    (Op::Snooze, Part::Agent, &[Relation::Own]),
     // A customer is nobody's own: it has conversations with many.
     (Op::SeeCustomer, Part::Agent, &[Relation::Other]),
     (Op::SeeCustomer, Part::Supervisor, &[Relation::Other]),
@@ -105,6 +108,7 @@ const RIGHTS: &[(Op, Part, &[Relation])] = &[
     (Op::Withdraw, Part::Supervisor, WITHIN),
     (Op::Conference, Part::Supervisor, &[Relation::Own]),
     (Op::Wrap, Part::Supervisor, &[Relation::Own]),
+    (Op::Snooze, Part::Supervisor, &[Relation::Own]),
 ];
 
 /// True when somebody who plays `part` and stands so to the conversation may do it.

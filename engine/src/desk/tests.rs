@@ -7,3 +7,5 @@ mod order;
 mod presence;
 mod resettle;
 mod world;
+
+pub(super) use chance::Chance;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use conversa_actors::tenant::{AgentSetting, QueueSetting, RuleSetting};
 use conversa_engine::conversation::{OFFER_MS, TAG_CHARS_MAX};
 use conversa_engine::desk::{
-    AgentPolicy, CAPACITY_MAX, CODES_MAX, Choice, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy, REASONS_MAX,
-    RINGS_MAX, Ring, Skills, WhenGone, WrapPolicy,
+    AgentPolicy, CAPACITY_MAX, CODES_MAX, Choice, IdlePolicy, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy,
+    REASONS_MAX, RINGS_MAX, Ring, Skills, WhenGone, WrapPolicy,
 };
 use conversa_engine::ids::{PersonId, QueueId, SkillId, is_id};
 use serde::{Deserialize, Serialize};
 
+use super::hours::{self, HoursConfig, SlaConfig};
 use super::settings::Flaws;
 use crate::auth::Role;
 
@@ -43,6 +44,14 @@ pub struct QueueConfig {
     pub wrap_ms: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dispositions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<String>,
+    #[serde(default = "hours::wait")]
+    pub when_closed: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sla: Option<SlaConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<IdlePolicy>,
 }
 
 /// One agent.
@@ -179,7 +188,7 @@ impl QueueConfig {
         );
     }
 
-    pub(super) fn setting(&self, offer_ms: i64) -> QueueSetting {
+    pub(super) fn setting(&self, offer_ms: i64, calendars: &[HoursConfig]) -> QueueSetting {
         QueueSetting {
             id: QueueId::new(self.id.as_str()),
             name_zh: self.name_zh.clone(),
@@ -190,6 +199,7 @@ impl QueueConfig {
                 auto_accept: self.auto_accept,
                 rings: self.rings.clone(),
                 wrap: WrapPolicy { wrap_ms: self.wrap_ms, codes: self.dispositions.clone() },
+                time: hours::policy(self, calendars),
             },
             goal_ms: self.goal_ms,
             sticky: self.sticky,
@@ -210,6 +220,10 @@ impl QueueConfig {
             rings: Vec::new(),
             wrap_ms: 0,
             dispositions: Vec::new(),
+            hours: None,
+            when_closed: hours::wait(),
+            sla: None,
+            idle: None,
         }
     }
 }

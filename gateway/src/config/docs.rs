@@ -102,6 +102,15 @@ const DOCS: &[(&str, &str)] = &[
     ("tenants.teams.department", "The department that it belongs to."),
     ("tenants.teams.agents", "Who is in it."),
     ("tenants.teams.queues", "The queues that everybody in it serves, beside the agent's own."),
+    ("tenants.hours", "Opening hours that queues name."),
+    ("tenants.hours.id", "Their name."),
+    ("tenants.hours.zone", "The time zone, by its IANA name, for instance Asia/Shanghai."),
+    ("tenants.hours.week", "When it is open on which day of the week; closed on days that are not named."),
+    ("tenants.hours.week.*", "On this day, mon to sun: a list such as 09:00-12:00 and 13:00-18:00."),
+    (
+        "tenants.hours.holidays",
+        "Dates with other hours, for instance 2026-10-01; closed where the list is empty.",
+    ),
     ("tenants.queues", "Its queues; the first is the default."),
     ("tenants.queues.id", "Its name."),
     ("tenants.queues.name_zh", "As people read it, in Chinese."),
@@ -130,6 +139,30 @@ const DOCS: &[(&str, &str)] = &[
     (
         "tenants.queues.dispositions",
         "The words for how it ended, one of which is required. Without any the agent uses its own.",
+    ),
+    ("tenants.queues.hours", "The hours in which it is open and its goals are counted; without any: always."),
+    (
+        "tenants.queues.when_closed",
+        "What becomes of conversations meanwhile: wait, message (kept until it opens) or queue:<id> (they go there).",
+    ),
+    (
+        "tenants.queues.sla",
+        "Its goals of service, in the time of its hours. They stand still while a conversation is snoozed.",
+    ),
+    ("tenants.queues.sla.first_response_ms", "From when a human is owed until the first human's answer."),
+    ("tenants.queues.sla.next_response_ms", "From a visitor's word until a human's answer, after the first."),
+    ("tenants.queues.sla.resolution_ms", "Until the end."),
+    ("tenants.queues.sla.warn_percent", "After this part of a goal's time agent and supervisors are warned."),
+    (
+        "tenants.queues.idle",
+        "How much silence is borne while an agent has the conversation; for ever where nothing is said.",
+    ),
+    ("tenants.queues.idle.visitor_warn_ms", "The visitor's, until it is reminded."),
+    ("tenants.queues.idle.visitor_close_ms", "The visitor's, until the conversation ends."),
+    ("tenants.queues.idle.agent_warn_ms", "The agent's, until agent and supervisors are reminded."),
+    (
+        "tenants.queues.idle.agent_requeue_ms",
+        "The agent's, until the conversation waits again, before others.",
     ),
     ("tenants.agents", "Its agents."),
     ("tenants.agents.id", "Begins with ag_."),
@@ -246,10 +279,12 @@ pub fn print(config: &Config) -> String {
 
 #[cfg(test)]
 mod tests {
-    use conversa_engine::desk::Ring;
+    use conversa_engine::desk::{IdlePolicy, Ring};
 
     use super::super::push::{ApnsConfig, FcmConfig, TenantPush};
-    use super::super::{ChannelConfig, DepartmentConfig, RuleConfig, StoreConfig, TeamConfig, sample};
+    use super::super::{
+        ChannelConfig, DepartmentConfig, HoursConfig, RuleConfig, SlaConfig, StoreConfig, TeamConfig, sample,
+    };
     use super::*;
 
     #[test]
@@ -280,6 +315,25 @@ mod tests {
         (queue.offer_ms, queue.goal_ms) = (Some(20_000), Some(60_000));
         queue.rings = vec![Ring { after_ms: 30_000, relax: 2 }];
         queue.dispositions = vec!["solved".into()];
+        queue.hours = Some("office".into());
+        queue.sla = Some(SlaConfig {
+            first_response_ms: Some(60_000),
+            next_response_ms: Some(120_000),
+            resolution_ms: Some(3_600_000),
+            warn_percent: 80,
+        });
+        queue.idle = Some(IdlePolicy {
+            visitor_warn_ms: Some(120_000),
+            visitor_close_ms: Some(300_000),
+            agent_warn_ms: Some(60_000),
+            agent_requeue_ms: Some(180_000),
+        });
+        tenant.hours = vec![HoursConfig {
+            id: "office".into(),
+            zone: "Asia/Shanghai".into(),
+            week: [("mon".to_owned(), vec!["09:00-18:00".to_owned()])].into(),
+            holidays: [("2026-10-01".to_owned(), Vec::new())].into(),
+        }];
         agent.skills = [("returns".to_owned(), 7)].into();
         tenant.desk.away_reasons = vec!["lunch".into()];
         tenant.departments = vec![DepartmentConfig {

@@ -25,6 +25,7 @@ pub fn company() -> TenantConfig {
         knowledge: None,
         score_card: None,
         offer_ms: conversa_engine::conversation::OFFER_MS,
+        hours: Vec::new(),
         queues: vec![QueueConfig::plain("support", "客户服务", "Customer service")],
         agents: vec![agent("ag_mei", "李梅 Mei"), agent("ag_tom", "Tom")],
         merge_by: super::people::merge_by(),

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AgentConfig, DeskConfig, QueueConfig, RuleConfig, TenantConfig, desk};
+use super::{AgentConfig, DeskConfig, HoursConfig, QueueConfig, RuleConfig, TenantConfig, desk, hours};
 
 /// Flaws that are listed; who has more corrects these first.
 const FLAWS_MAX: usize = 100;
@@ -20,6 +20,8 @@ const FLAWS_MAX: usize = 100;
 pub struct Settings {
     #[serde(default = "desk::offer_ms")]
     pub offer_ms: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<HoursConfig>,
     pub queues: Vec<QueueConfig>,
     #[serde(default)]
     pub agents: Vec<AgentConfig>,
@@ -92,6 +94,7 @@ impl Settings {
             return Err(flaws.0);
         };
         flaws.unless(map.contains_key("queues"), "queues", "a company has at least one queue");
+        let hours = flaws.list::<HoursConfig>("hours", map.remove("hours"));
         let queues = flaws.list::<QueueConfig>("queues", map.remove("queues"));
         let agents = flaws.list::<AgentConfig>("agents", map.remove("agents"));
         let offer_ms = match map.remove("offer_ms") {
@@ -100,12 +103,12 @@ impl Settings {
         };
         let desk = read_desk(map.remove("desk"), &mut flaws);
         for key in map.keys() {
-            flaws.add(key.as_str(), "no such key; there are: offer_ms, queues, agents, desk");
+            flaws.add(key.as_str(), "no such key; there are: offer_ms, hours, queues, agents, desk");
         }
         if !flaws.0.is_empty() {
             return Err(flaws.0);
         }
-        let settings = Self { offer_ms, queues, agents, desk };
+        let settings = Self { offer_ms, hours, queues, agents, desk };
         let flaws = settings.flaws();
         if flaws.is_empty() { Ok(settings) } else { Err(flaws) }
     }
@@ -133,12 +136,13 @@ impl Settings {
                 flaws.add(format!("agents[{place}].queues"), what);
             }
         }
+        hours::check(self, &mut flaws);
         self.desk.check(&is_queue, &mut flaws);
         flaws.0
     }
 
     pub(super) fn queues(&self) -> Vec<QueueSetting> {
-        self.queues.iter().map(|queue| queue.setting(self.offer_ms)).collect()
+        self.queues.iter().map(|queue| queue.setting(self.offer_ms, &self.hours)).collect()
     }
 
     /// The agents, who also serve the queues of their teams.
@@ -192,6 +196,7 @@ impl TenantConfig {
     pub fn settings(&self) -> Settings {
         Settings {
             offer_ms: self.offer_ms,
+            hours: self.hours.clone(),
             queues: self.queues.clone(),
             agents: self.agents.clone(),
             desk: self.desk.clone(),

@@ -7,6 +7,7 @@ use conversa_engine::conversation::{Asker, Command, DeskCommand, Person, Target}
 use conversa_engine::desk::Part;
 use conversa_engine::ids::{PersonId, QueueId};
 use conversa_engine::refusal::{Code, Refusal};
+use conversa_engine::time::Time;
 use serde::Deserialize;
 
 use super::Talk;
@@ -45,6 +46,12 @@ struct Wrap {
     disposition: String,
     #[serde(default)]
     tags: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Snooze {
+    #[serde(default)]
+    until_ms: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +112,12 @@ impl Talk {
     pub(super) fn wrap(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Wrap { disposition, tags } = self.params(bytes)?;
         self.ask_desk(head, id, DeskCommand::Wrap { disposition, tags })
+    }
+
+    /// Lets a conversation rest until a time, or until the visitor writes.
+    pub(super) fn snooze(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+        let Snooze { until_ms } = self.params(bytes)?;
+        self.ask_desk(head, id, DeskCommand::Snooze { until: until_ms.map(Time::from_ms) })
     }
 
     /// Gives a conversation to an agent who is not asked.

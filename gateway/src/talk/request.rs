@@ -78,7 +78,7 @@ struct SetPresence {
 
 const METHODS: &str = "message.send, message.edit, message.recall, message.react, receipt.read, conversation.close, \
      history.page, auth.refresh (visitors and agents); conversation.open, human.request, queue.leave, identify (visitors); \
-     presence.set, offer.accept, offer.decline, conversation.transfer, transfer.withdraw, conversation.wrap, consult.start, \
+     presence.set, offer.accept, offer.decline, conversation.transfer, transfer.withdraw, conversation.wrap, conversation.snooze, conversation.unsnooze, consult.start, \
      consult.complete, consult.drop, consult.conference (agents); monitor.start, whisper.send, barge.in, takeover, \
      force.assign, agents.watch, presence.approve, message.send, queue.pause, history.page, and what agents do with one that they took over (supervisors)";
 
@@ -154,6 +154,10 @@ impl Talk {
             }
             ("consult.conference", Role::Agent | Role::Supervisor) => self.conference(head, bytes, id),
             ("conversation.wrap", Role::Agent | Role::Supervisor) => self.wrap(head, bytes, id),
+            ("conversation.snooze", Role::Agent | Role::Supervisor) => self.snooze(head, bytes, id),
+            ("conversation.unsnooze", Role::Agent | Role::Supervisor) => {
+                self.ask_desk(head, id, DeskCommand::Unsnooze)
+            }
             ("takeover", Role::Supervisor) => self.ask_desk(head, id, DeskCommand::TakeOver),
             ("force.assign", Role::Supervisor) => self.force_assign(head, bytes, id),
             ("monitor.start", Role::Supervisor) => self.monitor(head, bytes, id),
@@ -167,6 +171,8 @@ impl Talk {
                 | "conversation.transfer"
                 | "transfer.withdraw"
                 | "conversation.wrap"
+                | "conversation.snooze"
+                | "conversation.unsnooze"
                 | "consult.start"
                 | "consult.complete"
                 | "consult.drop"

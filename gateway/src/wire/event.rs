@@ -1,10 +1,13 @@
 //! A conversation's events as clients see them.
 
+use conversa_actors::behaviours::clock_view;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{
-    AuthorKind, ClientKey, Closer, DeskEvent, Event, HandoverEvent, HandoverKind, Said, Visibility, WrapEvent,
+    AuthorKind, ClientKey, Closer, DeskEvent, Event, Goal, HandoverEvent, HandoverKind, IdleEvent, Said,
+    SlaEvent, SnoozeEvent, Visibility, WrapEvent,
 };
-use conversa_engine::ids::{ConversationId, PersonId};
+use conversa_engine::ids::{ConversationId, PersonId, QueueId};
+use conversa_engine::time::Time;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -101,7 +104,14 @@ pub fn shown(cv: &str, event: &Event) -> Option<(&'static str, Value)> {
                 "phase": "bot", "controller": opening.bot.as_ref().map(|bot| format!("bot:{bot}")),
             }),
         ),
-        Event::Queued { wait, reason, .. } => queued(wait.queue.as_str(), reason.as_str()),
+        Event::Queued { wait, reason, .. } => {
+            let (k, mut d) = queued(wait.queue.as_str(), reason.as_str());
+            if let (Some(opens), Some(map)) = (wait.opens, d.as_object_mut()) {
+                map.insert("opens_ts".into(), json!(opens));
+                map.insert("kept".into(), json!(wait.kept));
+            }
+            (k, d)
+        }
         Event::OfferEnded { queue, why, .. } => queued(queue.as_str(), why.as_str()),
         Event::Offered { queue, offer, .. } => (
             "conversation.offered",
@@ -146,6 +156,14 @@ fn desk(event: &DeskEvent) -> (&'static str, Value) {
         DeskEvent::Watched { by, on, .. } => ("conversation.watched", json!({ "by": by, "on": on })),
         DeskEvent::BargedIn { by, on, .. } => ("conversation.joined", json!({ "by": by, "on": on })),
         DeskEvent::Handover(event) => handover(event),
+        DeskEvent::Sla(event) => sla(event),
+        DeskEvent::Idle(event) => idle(event),
+        DeskEvent::Snooze(SnoozeEvent::Begun { snooze, .. }) => {
+            ("conversation.snoozed", json!({ "by": snooze.by, "until_ts": snooze.until }))
+        }
+        DeskEvent::Snooze(SnoozeEvent::Ended { why, .. }) => {
+            ("conversation.unsnoozed", json!({ "reason": why }))
+        }
         DeskEvent::Wrap(WrapEvent::Begun { wrap, .. }) => (
             "conversation.wrapping",
             json!({ "agent": wrap.agent, "until_ts": wrap.until, "codes": wrap.codes }),
@@ -154,6 +172,28 @@ fn desk(event: &DeskEvent) -> (&'static str, Value) {
             "conversation.wrapped",
             json!({ "agent": agent, "reason": why, "disposition": disposition, "tags": tags }),
         ),
+    }
+}
+
+fn sla(event: &SlaEvent) -> (&'static str, Value) {
+    let rung =
+        |goal: &Goal, queue: &QueueId, due: &Time| json!({ "goal": goal, "queue": queue, "due_ts": due });
+    match event {
+        SlaEvent::Set { clocks, .. } => {
+            ("sla.set", json!({ "goals": clocks.iter().map(clock_view).collect::<Vec<_>>() }))
+        }
+        SlaEvent::Warned { goal, queue, due, .. } => ("sla.warning", rung(goal, queue, due)),
+        SlaEvent::Breached { goal, queue, due, .. } => ("sla.breached", rung(goal, queue, due)),
+    }
+}
+
+fn idle(event: &IdleEvent) -> (&'static str, Value) {
+    match event {
+        IdleEvent::Set { policy, .. } => ("idle.set", json!(policy)),
+        IdleEvent::Warned { side, since, .. } => ("idle.warning", json!({ "side": side, "since_ts": since })),
+        IdleEvent::TakenBack { agent, .. } => {
+            ("conversation.taken_back", json!({ "agent": agent, "reason": "agent_idle" }))
+        }
     }
 }
 

@@ -178,6 +178,7 @@ fn waiting(history: &History) -> BTreeSet<(&QueueId, ConversationId)> {
                 | QueueEvent::PlaceUnused { .. }
                 | QueueEvent::OfferFailed { .. }
                 | QueueEvent::AvoidsOver { .. }
+                | QueueEvent::Unkept { .. }
                 | QueueEvent::Relaxed { .. }
                 | QueueEvent::PauseSet { .. }
                 | QueueEvent::Swept => {}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conversa_actors::behaviours::{BotEvent, SessionEvent};
+use conversa_engine::content::Content;
 use conversa_engine::conversation::{AuthorKind, Event};
 use conversa_engine::ids::ConversationId;
 
@@ -66,7 +67,10 @@ fn rated(history: &History, id: ConversationId, log: &Log<Event>, findings: &mut
     let closed = log.iter().any(|entry| matches!(entry.event, Event::Closed { .. }));
     let asked = log
         .iter()
-        .filter(|entry| matches!(&entry.event, Event::Said(said) if said.author.kind == AuthorKind::System))
+        .filter(|entry| {
+            matches!(&entry.event, Event::Said(said) if said.author.kind == AuthorKind::System
+                && matches!(said.content, Content::Choices { .. }))
+        })
         .count();
     let journalled = history.ratings.get(&id).copied().unwrap_or_default();
     let expected = usize::from(closed);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{DeskEvent, Event, HandoverEvent, Said, WrapEvent};
+use conversa_engine::conversation::{DeskEvent, Event, HandoverEvent, Said, SnoozeEvent, WrapEvent};
 use conversa_engine::ids::{ConversationId, PersonId};
 
 use super::{Findings, at, forwarded, said};
@@ -136,6 +136,10 @@ fn accepted(history: &History, findings: &mut Findings) {
             (What::Wrap, Some(Event::Desk(DeskEvent::Wrap(WrapEvent::Ended { agent, disposition, .. })))) => {
                 *agent == asked.person && disposition.is_some()
             }
+            (What::Snooze, Some(Event::Desk(DeskEvent::Snooze(SnoozeEvent::Begun { snooze, .. })))) => {
+                snooze.by == asked.person
+            }
+            (What::Unsnooze, Some(Event::Desk(DeskEvent::Snooze(SnoozeEvent::Ended { .. })))) => true,
             (What::Transfer, Some(Event::Queued { .. } | Event::Desk(DeskEvent::BotTook { .. })))
             | (What::LeaveQueue, Some(Event::Closed { .. } | Event::Desk(DeskEvent::BotTook { .. }))) => true,
             (
@@ -149,7 +153,9 @@ fn accepted(history: &History, findings: &mut Findings) {
                 | What::Complete
                 | What::Withdraw
                 | What::Conference
-                | What::Wrap,
+                | What::Wrap
+                | What::Snooze
+                | What::Unsnooze,
                 _,
             ) => false,
         };

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{Author, AuthorKind, Closer, DeskEvent, Event, Held, Said};
+use conversa_engine::conversation::{Author, AuthorKind, Closer, DeskEvent, Event, Held, IdleEvent, Said};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
 
@@ -115,6 +115,14 @@ impl Stand {
             DeskEvent::Watched { .. } | DeskEvent::BargedIn { .. } => *self != Self::Unopened,
             // Judged beside this.
             DeskEvent::Handover(_) | DeskEvent::Wrap(_) => false,
+            DeskEvent::Sla(_) => *self != Self::Unopened,
+            DeskEvent::Idle(IdleEvent::Set { .. }) => !matches!(self, Self::Unopened | Self::Closed),
+            DeskEvent::Idle(IdleEvent::TakenBack { agent, released, .. }) => {
+                *self == Self::Assigned(released.clone(), agent.clone())
+            }
+            DeskEvent::Idle(IdleEvent::Warned { .. }) | DeskEvent::Snooze(_) => {
+                matches!(self, Self::Assigned(..))
+            }
         }
     }
 

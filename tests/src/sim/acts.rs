@@ -106,6 +106,7 @@ impl World {
                 self.command(client, conversation, What::Close, close);
             }
             (58..62, Some(conversation)) => self.transfer(client, conversation),
+            (62..66, Some(conversation)) => self.snooze(client, conversation),
             (62..84, _) => self.hand_over(client, one_of_them),
             (84..88, _) => self.clients[client].wants = Presence::Away,
             (88..90, _) => self.clients[client].wants = Presence::Offline,
@@ -118,6 +119,19 @@ impl World {
     pub(super) fn asker(&self, client: usize, part: Part) -> Asker {
         let id = self.clients[client].person.clone();
         Asker { person: Person { name: id.to_string(), id }, part }
+    }
+
+    /// For a while, until the visitor writes, or no longer.
+    fn snooze(&mut self, client: usize, conversation: ConversationId) {
+        self.clients[client].actions_left -= 1;
+        let until = self.now.after_ms(self.chance.between(500, 6_000));
+        let (what, command) = match self.chance.below(4) {
+            0 => (What::Unsnooze, DeskCommand::Unsnooze),
+            1 => (What::Snooze, DeskCommand::Snooze { until: None }),
+            _ => (What::Snooze, DeskCommand::Snooze { until: Some(until) }),
+        };
+        let by = self.asker(client, Part::Agent);
+        self.command(client, conversation, what, Command::Desk { by, command });
     }
 
     /// To a queue, perhaps one that few serve, or back to the bot, which there may not be.

@@ -4,7 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use conversa_actors::tenant::{AgentSetting, BotSetting, QueueSetting, RuleSetting, Tenant};
 use conversa_engine::bot::{Entry, Index, Knowledge, Thresholds};
-use conversa_engine::desk::{AgentPolicy, Choice, LEVEL_MAX, QueuePolicy, Ring, Teams, WhenGone, WrapPolicy};
+use conversa_engine::desk::{
+    AgentPolicy, Choice, IdlePolicy, LEVEL_MAX, QueuePolicy, Ring, SlaPolicy, Teams, TimePolicy, WhenGone,
+    WrapPolicy,
+};
 use conversa_engine::ids::{BotId, PersonId, QueueId, SkillId, TenantId};
 use conversa_engine::quality::ScoreCard;
 use conversa_engine::text::Language;
@@ -107,6 +110,7 @@ impl Company {
                 auto_accept: false,
                 rings: vec![Ring { after_ms: 3_000, relax: LEVEL_MAX }],
                 wrap: WrapPolicy { wrap_ms: if self.bot { 4_000 } else { 0 }, codes: vec!["solved".into()] },
+                time: self.time(),
             },
             goal_ms: Some(20_000),
             sticky: self.skilled,
@@ -138,6 +142,25 @@ impl Company {
             teams: Teams::default(),
             push: None,
         }
+    }
+
+    /// Some set goals, others bear no silence.
+    fn time(self) -> TimePolicy {
+        let ms = |ms: i64| self.skilled.then_some(ms);
+        let goals = SlaPolicy {
+            first_response_ms: ms(3_000),
+            next_response_ms: ms(2_000),
+            resolution_ms: ms(30_000),
+            ..SlaPolicy::default()
+        };
+        let ms = |ms: i64| (self.weight > 1).then_some(ms);
+        let idle = IdlePolicy {
+            visitor_warn_ms: ms(3_000),
+            visitor_close_ms: ms(9_000),
+            agent_warn_ms: ms(2_000),
+            agent_requeue_ms: ms(7_000),
+        };
+        TimePolicy { sla: goals, idle, ..TimePolicy::default() }
     }
 
     fn agent(self, n: u16, more: u16) -> AgentSetting {

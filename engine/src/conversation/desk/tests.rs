@@ -94,6 +94,7 @@ fn command_of(op: Op) -> Option<DeskCommand> {
             DeskCommand::Consult { to: person("ag_4"), summary: "s".into(), slots: BTreeMap::new() }
         }
         Op::Wrap => DeskCommand::Wrap { disposition: "solved".into(), tags: Vec::new() },
+        Op::Snooze => DeskCommand::Snooze { until: None },
         Op::Complete => DeskCommand::Complete,
         Op::Withdraw => DeskCommand::Withdraw,
         Op::Conference => DeskCommand::Conference(true),
@@ -186,6 +187,8 @@ fn each_cell_of_the_table_is_what_a_conversation_does() {
             "ForceAssign Supervisor Other",
             "Wrap Agent Own",
             "Wrap Supervisor Own",
+            "Snooze Agent Own",
+            "Snooze Supervisor Own",
             "SeeCustomer Agent Other",
             "SeeCustomer Supervisor Other",
             "MergeCustomer Agent Other",

@@ -15,7 +15,10 @@ impl Queue {
             QueueEvent::Enqueued { conversation, wait, rings } => {
                 self.remove(*conversation);
                 let waiting = Waiting::new(wait.clone(), rings.clone());
-                self.lanes.put(*conversation, wait, &waiting.needs);
+                match wait.kept_until() {
+                    Some(at) => drop(self.kept.insert((at, *conversation))),
+                    None => self.lanes.put(*conversation, wait, &waiting.needs),
+                }
                 self.since.insert((wait.since, *conversation));
                 self.relaxes.extend(waiting.relaxes_at().map(|at| (at, *conversation)));
                 self.waiting.insert(*conversation, waiting);
@@ -43,6 +46,11 @@ impl Queue {
             QueueEvent::AvoidsOver { pairs } => {
                 for (conversation, agent) in pairs {
                     self.avoid_over(*conversation, agent);
+                }
+            }
+            QueueEvent::Unkept { conversations } => {
+                for conversation in conversations {
+                    self.unkeep(*conversation);
                 }
             }
             QueueEvent::Relaxed { conversations } => {
@@ -112,13 +120,25 @@ impl Queue {
         }
         waiting.relax();
         self.relaxes.extend(waiting.relaxes_at().map(|at| (at, conversation)));
-        if waiting.flight.is_none() {
+        let kept = waiting.wait.kept_until().is_some_and(|at| self.kept.contains(&(at, conversation)));
+        if waiting.flight.is_none() && !kept {
+            self.lanes.put(conversation, &waiting.wait, &waiting.needs);
+        }
+    }
+
+    fn unkeep(&mut self, conversation: ConversationId) {
+        let Some(waiting) = self.waiting.get(&conversation) else { return };
+        let kept = waiting.wait.kept_until().is_some_and(|at| self.kept.remove(&(at, conversation)));
+        if kept {
             self.lanes.put(conversation, &waiting.wait, &waiting.needs);
         }
     }
 
     fn remove(&mut self, conversation: ConversationId) {
         let Some(waiting) = self.waiting.remove(&conversation) else { return };
+        if let Some(at) = waiting.wait.kept_until() {
+            self.kept.remove(&(at, conversation));
+        }
         self.lanes.take(conversation);
         self.since.remove(&(waiting.wait.since, conversation));
         if let Some(at) = waiting.relaxes_at() {
@@ -138,7 +158,8 @@ impl Waiting {
 
     /// When the next ring is reached.
     fn relaxes_at(&self) -> Option<Time> {
-        self.rings.first().map(|ring| self.wait.since.after_ms(ring.after_ms))
+        let begins = self.wait.since.max(self.wait.kept_until().unwrap_or_default());
+        self.rings.first().map(|ring| begins.after_ms(ring.after_ms))
     }
 
     /// Reaches the next ring.

@@ -163,3 +163,22 @@ fn too_many_different_needs_wait_where_anybody_serves_them() {
     let asked = events.expect("not refused").len() - 1;
     assert_eq!(asked, 28, "of the 44 beyond the bound, as many as one command asks for");
 }
+
+#[test]
+fn a_message_that_is_kept_is_offered_first_thing_after_opening_by_its_time() {
+    let mut bench = Bench::default();
+    let kept = |wait: &mut Wait| (wait.opens, wait.kept) = (Some(Time::from_ms(9_000)), true);
+    bench.seen(0, "ag_a", 3, "");
+    assert_eq!(bench.waits(10, 2, kept), [""; 0], "somebody is there all the same");
+    assert_eq!(bench.waits(20, 1, kept), [""; 0]);
+    assert_eq!((bench.queue.waiting(), bench.queue.kept(), bench.queue.offers()), (2, 2, 0));
+    bench.waits(30, 3, kept);
+    bench.run(40, QueueCommand::Leave { conversation: id(3) });
+    assert_eq!(bench.seen(50, "ag_a", 2, ""), [""; 0], "nor are they for who becomes free");
+    assert_eq!(bench.waits(60, 4, |_| {}), ["ag_a<-4"], "others are");
+    let (at, command) = bench.queue.due().expect("it opens");
+    assert_eq!(at, Time::from_ms(9_000));
+    bench.seen(70, "ag_b", 1, "");
+    assert_eq!(bench.run(9_000, command), ["ag_b<-2", "ag_a<-1"]);
+    assert_eq!((bench.queue.kept(), bench.queue.offers()), (0, 3));
+}

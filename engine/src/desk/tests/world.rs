@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::chance::Chance;
 use crate::conversation::{
     Command, Conversation, DeskEvent, Event, HandoverAsk, HandoverCommand, HandoverEnd, HandoverEvent,
-    HandoverKind, Offer, OfferEnd, Person, Phase, WrapEvent,
+    HandoverKind, IdleEvent, Offer, OfferEnd, Person, Phase, WrapEvent,
 };
 use crate::desk::{
     Agent, AgentCommand, AgentEvent, AgentPolicy, Ask, PlaceAsk, Presence, Queue, QueueCommand, QueueEvent,
@@ -132,6 +132,7 @@ impl World {
                 | QueueEvent::AgentNoted { .. }
                 | QueueEvent::OfferFailed { .. }
                 | QueueEvent::AvoidsOver { .. }
+                | QueueEvent::Unkept { .. }
                 | QueueEvent::Relaxed { .. }
                 | QueueEvent::PauseSet { .. }
                 | QueueEvent::Swept => {}
@@ -285,7 +286,15 @@ impl World {
             Event::Desk(DeskEvent::Wrap(WrapEvent::Ended { agent, offer, .. })) => {
                 self.post(&me, release(agent, offer, false));
             }
-            Event::Desk(DeskEvent::Wrap(WrapEvent::Begun { .. })) => {}
+            Event::Desk(DeskEvent::Idle(IdleEvent::TakenBack { agent, released, .. })) => {
+                self.post(&me, release(agent, released, false));
+            }
+            Event::Desk(
+                DeskEvent::Wrap(WrapEvent::Begun { .. })
+                | DeskEvent::Sla(_)
+                | DeskEvent::Idle(_)
+                | DeskEvent::Snooze(_),
+            ) => {}
             Event::Desk(DeskEvent::BotTook { held, .. }) | Event::Closed { held, .. } => {
                 let wraps = self.conversations[&id].wrap().is_some();
                 if held.queue.is_some() {

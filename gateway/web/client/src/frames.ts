@@ -37,6 +37,24 @@ export interface ConversationView {
   handover?: Handover | null;
   /** It has ended, and its agent may still say how; agents only. */
   wrap?: WrapUp | null;
+  /** Goals of service that are owed; agents only. */
+  goals?: Goal[];
+  /** It rests until then, or until the visitor writes; agents only. */
+  snoozed?: { by: string; until_ts: number | null } | null;
+  /** It waits in a queue that is closed and opens then. */
+  opens_ts?: number | null;
+}
+
+/** By when a human should have answered, or the whole be over. */
+export interface Goal {
+  goal: 'first_response' | 'next_response' | 'resolution';
+  queue: string;
+  due_ts: number;
+  warn_ts: number;
+  warned: boolean;
+  breached: boolean;
+  /** It stands still: business time that is left. */
+  paused_left_ms: number | null;
 }
 
 /** A handover under way. */

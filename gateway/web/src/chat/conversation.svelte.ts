@@ -1,6 +1,6 @@
 // One conversation as a page sees it: its transcript in the order of its log, and its state at the newest event.
 
-import type { ConversationView, Ev, EventData, Handover, Message, WrapUp } from '@conversa/client';
+import type { ConversationView, Ev, EventData, Goal, Handover, Message, WrapUp } from '@conversa/client';
 
 /** One line of a transcript. */
 export type Entry = { o: number; ts: number; message: Message; event: null } | { o: number; ts: number; message: null; event: { k: string; d: EventData } };
@@ -109,9 +109,11 @@ export function after(view: ConversationView, { k, o, ts, d }: { k: string; o: n
       break;
     case 'message.created':
       next.waiting_since_ts = waiting(view.waiting_since_ts, d.message);
+      if (d.message?.author.kind === 'agent' && d.message.visibility !== 'internal') next.goals = (view.goals ?? []).filter((goal) => goal.goal === 'resolution');
       break;
     case 'conversation.queued':
       next.queue = d.queue ?? view.queue;
+      next.opens_ts = (d as { opens_ts?: number }).opens_ts ?? null;
       next.agent = null;
       next.offer = null;
       break;
@@ -124,6 +126,7 @@ export function after(view: ConversationView, { k, o, ts, d }: { k: string; o: n
       break;
     case 'conversation.closed':
       next.offer = null;
+      next.goals = [];
       next.closed_ts = ts;
       next.waiting_since_ts = null;
       break;
@@ -138,6 +141,22 @@ export function after(view: ConversationView, { k, o, ts, d }: { k: string; o: n
       break;
     case 'conversation.wrapped':
       next.wrap = null;
+      break;
+    case 'sla.set':
+      next.goals = (d as unknown as { goals: Goal[] }).goals;
+      break;
+    case 'sla.warning':
+    case 'sla.breached':
+      next.goals = (view.goals ?? []).map((goal) => (goal.goal === (d as unknown as Goal).goal ? { ...goal, warned: true, breached: k === 'sla.breached' } : goal));
+      break;
+    case 'conversation.snoozed':
+      next.snoozed = d as unknown as NonNullable<ConversationView['snoozed']>;
+      break;
+    case 'conversation.unsnoozed':
+      next.snoozed = null;
+      break;
+    case 'conversation.controlled':
+      next.goals = [];
       break;
     case 'conversation.reopened':
       next.agent = null;

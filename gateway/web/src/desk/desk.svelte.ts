@@ -138,6 +138,15 @@ export class Desk {
     await this.link.ask('conversation.wrap', { cv, d: { disposition } });
   }
 
+  async snooze({ cv }: Conversation, ms: number | null): Promise<void> {
+    const until_ms = ms === null ? null : Math.round(this.link.serverNow(Date.now()) + ms);
+    await this.link.ask('conversation.snooze', { cv, d: { until_ms } });
+  }
+
+  async unsnooze({ cv }: Conversation): Promise<void> {
+    await this.link.ask('conversation.unsnooze', { cv, d: {} });
+  }
+
   /** Who a visitor is across channels, and the last conversations of all identities. */
   async customer(visitor: string): Promise<[Customer, Earlier[]]> {
     const path = `/v1/customers/cu_${encodeURIComponent(visitor)}`;
