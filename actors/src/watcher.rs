@@ -172,10 +172,12 @@ impl<W: Watcher> Slot<W> {
         }
     }
 
-    fn heard(&mut self, now: Time, heard: Heard, out: &mut Vec<Effect>) {
-        let key = Arc::clone(&heard.conversation.key);
-        let Some(held) = self.held.get_mut(&key) else {
-            let fresh = heard.after == 0;
+    /// Takes in what one conversation told, in order.
+    fn heard(&mut self, now: Time, together: &[Heard], out: &mut Vec<Effect>) {
+        let Some(Heard { conversation, after, .. }) = together.first() else { return };
+        let key = &conversation.key;
+        let Some(held) = self.held.get_mut(key) else {
+            let fresh = *after == 0;
             let held = Held {
                 stage: if fresh { Stage::Ready } else { Stage::Fetching },
                 counted: W::Contribution::default(),
@@ -183,19 +185,23 @@ impl<W: Watcher> Slot<W> {
                 read: 0,
                 dirty: false,
                 flying: false,
-                head: heard.head,
+                head: together.iter().map(|heard| heard.head).max().unwrap_or_default(),
             };
-            self.held.insert(Arc::clone(&key), held);
+            self.held.insert(Arc::clone(key), held);
             if fresh {
-                return self.heard(now, heard, out);
+                return self.heard(now, together, out);
             }
-            return out.push(Effect::GetRow { conversation: heard.conversation, key: self.row_key(&key) });
+            let key = self.row_key(key);
+            return out.push(Effect::GetRow { conversation: conversation.clone(), key });
         };
-        held.head = held.head.max(heard.head);
-        if held.stage != Stage::Ready {
-            return;
-        }
-        if heard.after <= held.read {
+        let mut within_ms = FLUSH_MS;
+        for heard in together {
+            held.head = held.head.max(heard.head);
+            // Without events it is a conversation that waits.
+            within_ms = if heard.events.is_empty() { FLUSH_SOON_MS } else { within_ms };
+            if held.stage != Stage::Ready || heard.after > held.read {
+                continue;
+            }
             let known = held.read;
             let events = heard.events.iter().zip(heard.first..).filter(|(_, seq)| *seq > known);
             for (event, seq) in events {
@@ -205,9 +211,9 @@ impl<W: Watcher> Slot<W> {
             }
             held.read = held.read.max(heard.head);
         }
-        // Without events it is a conversation that waits.
-        let within_ms = if heard.events.is_empty() { FLUSH_SOON_MS } else { FLUSH_MS };
-        self.go_on(now, &heard.conversation, within_ms, out);
+        if held.stage == Stage::Ready {
+            self.go_on(now, conversation, within_ms, out);
+        }
     }
 
     /// Reads what is missing, or says that nothing is.
@@ -341,7 +347,8 @@ impl<W: Watcher> Slot<W> {
             Input::Heard(mut heard) => {
                 // One conversation after the other, each in its order: what is known of it is then fetched once.
                 heard.sort_by(|one, other| one.conversation.key.cmp(&other.conversation.key));
-                heard.into_iter().for_each(|heard| self.heard(now, heard, out));
+                let told = heard.chunk_by(|one, next| one.conversation.key == next.conversation.key);
+                told.for_each(|together| self.heard(now, together, out));
             }
             Input::RowGot { conversation, row } => self.row_got(now, &conversation, row, out),
             Input::Read { conversation, entries } => self.read(now, &conversation, entries, out),

@@ -144,11 +144,16 @@ impl Talk {
         let evicted = Arc::clone(&self.hold.evicted);
         let mut evicted = pin!(evicted.notified());
         let stream = Arc::clone(&self.stream);
+        let mut rung = pin!(stream.socket.rung());
         let mut quiet = false;
         loop {
             // What waits on the socket rings for itself.
-            if !quiet && let Err(goodbye) = self.write(transport).await {
-                return goodbye;
+            if !quiet {
+                // Not while it writes: if the line is dead, the bell is for whoever takes the stream.
+                rung.set(stream.socket.rung());
+                if let Err(goodbye) = self.write(transport).await {
+                    return goodbye;
+                }
             }
             let open = self.pending.len() < self.inflight_max();
             tokio::select! {
@@ -161,7 +166,7 @@ impl Talk {
                     },
                 },
                 () = &mut evicted => return taken(),
-                () = stream.socket.rung() => quiet = false,
+                () = &mut rung => quiet = false,
                 () = &mut alarm => {
                     quiet = false;
                     if let Err(goodbye) = self.alarm() {
