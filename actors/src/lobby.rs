@@ -9,6 +9,7 @@ mod socket;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use conversa_engine::conversation::Event;
 use conversa_engine::ids::{PersonId, TenantId};
@@ -34,6 +35,7 @@ type Person = (TenantId, PersonId);
 pub struct Lobby {
     stripes: Vec<Mutex<People>>,
     watchers: Mutex<HashMap<TenantId, Vec<Arc<Socket>>>>,
+    alerts: AtomicU64,
     hasher: RandomState,
 }
 
@@ -44,6 +46,7 @@ impl Default for Lobby {
         Self {
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             watchers: Mutex::default(),
+            alerts: AtomicU64::new(0),
             hasher: RandomState::default(),
         }
     }
@@ -157,6 +160,7 @@ impl Lobby {
             let event = push.event.as_ref().and_then(|event| event.downcast_ref::<Event>());
             match event.and_then(alert_of) {
                 Some(d) => {
+                    self.alerts.fetch_add(1, Ordering::Relaxed);
                     let murmur = Arc::new(Murmur { source: push.source.clone(), kind: ALERT, d });
                     sockets.for_each(|socket| socket.murmur(&murmur));
                 }
@@ -178,6 +182,12 @@ impl Lobby {
         let person = (tenant.clone(), person.clone());
         let people = self.stripe(&person).lock();
         people.get(&person).into_iter().flatten().any(|socket| socket.acknowledged(conversation) >= o)
+    }
+
+    /// What alarmed the desk, whether or not anybody watched.
+    #[must_use]
+    pub fn alerts(&self) -> u64 {
+        self.alerts.load(Ordering::Relaxed)
     }
 
     /// Tells every socket to say goodbye.

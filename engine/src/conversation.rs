@@ -14,6 +14,7 @@ mod idle;
 mod notice;
 mod seen;
 mod snooze;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod wrap;
@@ -32,12 +33,16 @@ pub use idle::{IdleEvent, Side, Turn};
 pub use notice::Notice;
 pub use seen::ClientKey;
 pub use snooze::{SNOOZE_MS_MAX, Snooze, SnoozeEnd, SnoozeEvent};
+pub use survey::{
+    ANSWER_MS, Asked, COMMENT_CHARS_MAX, RATE_REASONS_MAX, Rated, SURVEY_MS, Survey, SurveyEvent,
+};
 pub use wrap::{TAG_CHARS_MAX, TAGS_MAX, WrapEnd, WrapEvent, WrapUp};
 
 use crate::desk::{IdlePolicy, Skills};
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
 use crate::time::Time;
 use seen::Seen;
+use survey::Surveyed;
 
 /// How long an offer stands before it goes to somebody else, milliseconds.
 pub const OFFER_MS: i64 = 20_000;
@@ -293,6 +298,9 @@ pub struct Conversation {
     turn: Option<Turn>,
     #[serde(default)]
     snooze: Option<Box<Snooze>>,
+    /// What was asked after the end.
+    #[serde(default)]
+    survey: Option<Box<Surveyed>>,
 }
 
 impl Conversation {

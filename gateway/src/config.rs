@@ -28,7 +28,7 @@ pub use attachments::AttachmentsConfig;
 pub use channels::ChannelConfig;
 pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
 pub use docs::print;
-pub use hours::{HoursConfig, SlaConfig};
+pub use hours::{HoursConfig, SlaConfig, SurveyConfig};
 pub use people::{DepartmentConfig, TeamConfig};
 use push::{PushConfig, TenantPush};
 pub use settings::{Flaw, Settings};

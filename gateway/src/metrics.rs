@@ -53,6 +53,9 @@ const HOST: &[Reading] = &[
     ("conversa_events", "Events written to the journal", |host| host.meters().events.get()),
     ("conversa_letters", "Letters between actors, repeats included", |host| host.meters().letters.get()),
     ("conversa_pushes", "Events pushed to people", |host| host.meters().pushes.get()),
+    ("conversa_desk_alerts", "Goals that were nearly or quite missed, and silent agents", |host| {
+        host.lobby().alerts()
+    }),
     ("conversa_overloaded", "Requests refused because a mailbox was full", |host| {
         host.meters().overloaded.get()
     }),

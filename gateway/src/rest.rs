@@ -64,6 +64,7 @@ pub(crate) fn router(edge: &Arc<Edge>) -> Router {
         .route("/v1/customers/{id}/timeline", get(customers::timeline))
         .route("/v1/customers/{id}/merge", post(customers::merge))
         .route("/v1/customers/{id}/undo", post(customers::undo))
+        .route("/v1/boards/summary", get(boards::summary))
         .route("/v1/qa/scores", get(boards::scores))
         .route("/v1/qa/scores/{cv}", get(boards::score))
         .route("/v1/voc/keywords", get(boards::keywords))

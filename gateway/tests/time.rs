@@ -1,11 +1,12 @@
-//! The desk's time over real sockets: a queue that is closed.
+//! The desk's time over real sockets: closed queues, goals, snooze, surveys.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use conversa_gateway::config::{HoursConfig, SlaConfig, TenantConfig};
+use conversa_actors::port::Clock;
+use conversa_cluster::clock::WallClock;
+use conversa_gateway::Running;
+use conversa_gateway::config::{HoursConfig, SlaConfig, SurveyConfig, TenantConfig};
 use serde_json::{Value, json};
 
-use super::protocol::{Client, ENCODINGS, node_with, stop};
+use super::protocol::{Client, ENCODINGS, node_with, stop, token};
 
 /// The payload of the next event of this kind.
 async fn until(client: &mut Client, kind: &str) -> Value {
@@ -24,7 +25,7 @@ async fn done(client: &mut Client, method: &str, cv: &str, d: Value) {
 
 /// Hours of one day of the week, three days from now.
 fn closed_now(company: &mut TenantConfig) {
-    let days = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() / 86_400;
+    let days = WallClock::default().now().ms() / 86_400_000;
     let week = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     let later = week[usize::try_from((days + 3 + 3) % 7).expect("below 7")];
     company.hours = vec![HoursConfig {
@@ -128,4 +129,37 @@ async fn goals_are_told_to_the_agent_and_to_supervisors_and_rest_with_a_snooze()
     assert!(visitor.ask(say).await["err"].is_null());
     assert_eq!(until(&mut mei, "conversation.unsnoozed").await["reason"], "visitor_wrote");
     stop(node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_says_how_it_was_and_the_board_adds_it_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = node_with(folder.path(), |company| company.queues[0].survey = SurveyConfig::Nps).await;
+    let mut visitor = Client::connect(&node, "visitor", "vi_1", "d1", ENCODINGS[0]).await;
+    let cv = opened(&mut visitor, "en").await;
+    let rate = |d: Value| json!({ "m": "csat.submit", "cv": cv, "d": d });
+    let early = visitor.ask(rate(json!({ "score": 9 }))).await;
+    assert_eq!(early["err"]["code"], "gone");
+    done(&mut visitor, "conversation.close", &cv, json!({})).await;
+    assert_eq!(until(&mut visitor, "survey.asked").await["survey"], "nps");
+    let asked = until(&mut visitor, "message.created").await;
+    assert_eq!(asked["content"]["options"].as_array().map(Vec::len), Some(11));
+    let wrong = visitor.ask(rate(json!({ "score": 11 }))).await;
+    assert_eq!((&wrong["err"]["code"], &wrong["err"]["field"]), (&json!("bad_request"), &json!("score")));
+    done(&mut visitor, "csat.submit", &cv, json!({ "score": 3 })).await;
+    let better = json!({ "score": 10, "reasons": ["quick"], "comment": "on second thoughts" });
+    done(&mut visitor, "csat.submit", &cv, better).await;
+    while until(&mut visitor, "csat.received").await["score"] != 10 {}
+    let board = read(&node, "/v1/boards/summary").await;
+    let nps = json!({ "answers": 1, "mean": 10.0, "nps": 100.0, "promoters": 1, "detractors": 0 });
+    assert_eq!((&board["nps"]["all"], &board["nps"]["queues"]["support"]), (&nps, &nps));
+    assert_eq!((&board["csat"]["all"]["answers"], &board["nps"]["agents"]), (&json!(0), &json!({})));
+    stop(node).await;
+}
+
+async fn read(node: &Running, path: &str) -> Value {
+    let token = token(node, "supervisor", "su_1").await;
+    let url = format!("http://{}{path}", node.address);
+    let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await.expect("it answers");
+    answer.json().await.expect("JSON")
 }

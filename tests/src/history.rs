@@ -133,6 +133,8 @@ pub enum What {
     Snooze,
     /// Or not any longer.
     Unsnooze,
+    /// The survey is answered.
+    Rate,
 }
 
 /// What one socket showed, from its attachment to its end.

@@ -523,6 +523,7 @@ fn moves(event: &Event) -> bool {
                     | DeskEvent::Sla(_)
                     | DeskEvent::Idle(_)
                     | DeskEvent::Snooze(_)
+                    | DeskEvent::Survey(_)
             )
     )
 }

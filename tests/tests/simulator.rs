@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{DeskEvent, Event, HandoverEvent, WrapEvent};
+use conversa_engine::conversation::{
+    DeskEvent, Event, HandoverEvent, IdleEvent, Side, SlaEvent, SnoozeEnd, SnoozeEvent, SurveyEvent,
+    WrapEvent,
+};
 use conversa_tests::checker::{Violation, check};
 use conversa_tests::sim::{Plant, Run, run, run_aloud};
 
@@ -48,7 +51,7 @@ fn no_seed_breaks_an_invariant() {
     sum.is_worth_something(seeds);
 }
 
-/// What must have become of handovers and wrap-ups.
+/// What must have happened at the desk.
 const HANDED: &[&str] = &[
     "transfer",
     "consult",
@@ -62,6 +65,15 @@ const HANDED: &[&str] = &[
     "withdrawn",
     "overtaken",
     "wrapped",
+    "warned",
+    "breached",
+    "visitor_reminded",
+    "agent_reminded",
+    "taken_back",
+    "snoozed",
+    "woken_by_time",
+    "woken_by_visitor",
+    "rated",
 ];
 
 /// What all runs had in them.
@@ -113,6 +125,17 @@ fn handed(event: &DeskEvent) -> Option<&'static str> {
         DeskEvent::Handover(HandoverEvent::Joined { .. }) => Some("joined"),
         DeskEvent::Handover(HandoverEvent::Ended { why, .. }) => Some(why.as_str()),
         DeskEvent::Wrap(WrapEvent::Ended { disposition: Some(_), .. }) => Some("wrapped"),
+        DeskEvent::Sla(SlaEvent::Warned { .. }) => Some("warned"),
+        DeskEvent::Sla(SlaEvent::Breached { .. }) => Some("breached"),
+        DeskEvent::Idle(IdleEvent::Warned { side: Side::Visitor, .. }) => Some("visitor_reminded"),
+        DeskEvent::Idle(IdleEvent::Warned { side: Side::Agent, .. }) => Some("agent_reminded"),
+        DeskEvent::Idle(IdleEvent::TakenBack { .. }) => Some("taken_back"),
+        DeskEvent::Snooze(SnoozeEvent::Begun { .. }) => Some("snoozed"),
+        DeskEvent::Snooze(SnoozeEvent::Ended { why: SnoozeEnd::Due, .. }) => Some("woken_by_time"),
+        DeskEvent::Snooze(SnoozeEvent::Ended { why: SnoozeEnd::VisitorWrote, .. }) => {
+            Some("woken_by_visitor")
+        }
+        DeskEvent::Survey(SurveyEvent::Received { .. }) => Some("rated"),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ mod handover;
 mod time;
 
 use conversa_engine::conversation::{
-    self as domain, AuthorKind, Command, DeskEvent, Event, HandoverEvent, IdleEvent, OfferEnd, Phase,
+    self as domain, AuthorKind, Command, DeskEvent, Event, HandoverEvent, IdleEvent, OfferEnd, Phase, Survey,
     WrapEvent,
 };
 use conversa_engine::desk::{AgentCommand, Part, QueueCommand, Relation, may};
@@ -42,6 +42,9 @@ impl Behaviour for Conversation {
         let mut events = self.0.decide(cx.now, command)?;
         self.route(cx, &mut events);
         time::keep(&self.0, cx, &mut events);
+        let survey = self.0.served_by().and_then(|queue| cx.tenant.queue(queue));
+        let survey = survey.map_or(Some(Survey::default()), |queue| queue.policy.survey);
+        self.0.ask_survey(cx.now, survey, &mut events);
         if let Phase::Assigned { queue, .. } = self.0.phase()
             && let Some(setting) = cx.tenant.queue(queue)
         {
@@ -110,7 +113,7 @@ impl Behaviour for Conversation {
                 out.tell::<Agent>(agent, release(id, released, false));
             }
             Event::Desk(DeskEvent::Sla(_) | DeskEvent::Idle(_)) => time::alert(event, out),
-            Event::Desk(DeskEvent::Snooze(_)) => {}
+            Event::Desk(DeskEvent::Snooze(_) | DeskEvent::Survey(_)) => {}
             Event::Closed { held, at, .. } => self.tell_closed(id, held, *at, out),
             Event::Forwarded(said) => {
                 if let Some(opening) = self.0.opening() {

@@ -1,7 +1,6 @@
-//! Asks for a rating when a conversation has closed: the smallest behaviour, and the one that README explains.
+//! Asks for a rating when a conversation ends: the smallest behaviour, and the one that README explains.
 
-use conversa_engine::content::{Choice, Content};
-use conversa_engine::conversation::{self, Author, Say};
+use conversa_engine::conversation::{self, Author, DeskEvent, Say, Survey, SurveyEvent};
 use conversa_engine::refusal::Decision;
 use serde::{Deserialize, Serialize};
 
@@ -16,11 +15,17 @@ pub struct Rating {
 
 /// The request: ask.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Command;
+pub struct Command {
+    #[serde(default)]
+    survey: Survey,
+}
 
 /// The fact: it was asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Event;
+pub struct Event {
+    #[serde(default)]
+    survey: Survey,
+}
 
 impl Behaviour for Rating {
     const KIND: &'static str = "rating";
@@ -28,22 +33,24 @@ impl Behaviour for Rating {
     type Event = Event;
 
     fn follows(event: &conversation::Event) -> Option<Command> {
-        matches!(event, conversation::Event::Closed { .. }).then_some(Command)
+        match event {
+            conversation::Event::Desk(DeskEvent::Survey(SurveyEvent::Asked(asked))) => {
+                Some(Command { survey: asked.survey })
+            }
+            _ => None,
+        }
     }
 
-    fn decide(&self, _cx: &Context<'_>, _command: Command) -> Decision<Event> {
-        Ok(if self.asked { vec![] } else { vec![Event] })
+    fn decide(&self, _cx: &Context<'_>, Command { survey }: Command) -> Decision<Event> {
+        Ok(if self.asked { vec![] } else { vec![Event { survey }] })
     }
 
     fn apply(&mut self, _event: &Event) {
         self.asked = true;
     }
 
-    fn react(&self, cx: &Context<'_>, _event: &Event, out: &mut Outbox) {
-        let text = "您对这次服务满意吗？ How did we do?";
-        let options = (1..=5).rev().map(|n| Choice::new(n.to_string(), "★".repeat(n))).collect();
-        let content = Content::choices(text, options);
-        let say = conversation::Command::Say(Say::new(Author::system(), content));
+    fn react(&self, cx: &Context<'_>, event: &Event, out: &mut Outbox) {
+        let say = conversation::Command::Say(Say::new(Author::system(), event.survey.question()));
         out.tell::<Conversation>(&cx.address.key, say);
     }
 }

@@ -1,12 +1,13 @@
 //! What a list of conversations shows of each: who, where, since when, in which phase.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use conversa_engine::conversation::{DeskEvent, Event, Person};
+use conversa_engine::conversation::{Asked, DeskEvent, Event, Person, Survey, SurveyEvent};
 use conversa_engine::ids::{ConversationId, QueueId};
 use conversa_engine::time::Time;
 use serde::{Deserialize, Serialize};
 
+use super::ratings::{Rating, Ratings};
 use crate::tenant::Tenant;
 use crate::watcher::Watcher;
 
@@ -26,6 +27,8 @@ pub struct Line {
     pub queue: Option<QueueId>,
     pub opened: Time,
     pub closed: Option<Time>,
+    #[serde(default)]
+    pub rating: Option<Rating>,
 }
 
 /// The conversations of a slot, by time of opening.
@@ -33,6 +36,9 @@ pub struct Line {
 pub struct SummaryTotals {
     /// All conversations.
     pub opened: BTreeSet<(Time, ConversationId)>,
+    /// What visitors thought, by survey.
+    #[serde(default)]
+    pub ratings: BTreeMap<Survey, Ratings>,
 }
 
 impl Watcher for Summary {
@@ -52,7 +58,9 @@ impl Watcher for Summary {
             | Event::Reacted { .. }
             | Event::Marked { .. }
             | Event::Failed { .. } => false,
-            Event::Desk(event) => matches!(event, DeskEvent::BotTook { .. }),
+            Event::Desk(event) => {
+                matches!(event, DeskEvent::BotTook { .. } | DeskEvent::Survey(SurveyEvent::Received { .. }))
+            }
             Event::Opened(_)
             | Event::Queued { .. }
             | Event::Offered { .. }
@@ -90,6 +98,11 @@ impl Watcher for Summary {
                 line.agent = None;
                 "bot"
             }
+            Event::Desk(DeskEvent::Survey(SurveyEvent::Received { asked, rated, .. })) => {
+                let Asked { survey, queue, agent, .. } = asked.clone();
+                line.rating = Some(Rating { survey, queue, agent, score: rated.score });
+                return;
+            }
             Event::Reopened { .. } => {
                 line.closed = None;
                 "bot"
@@ -112,7 +125,8 @@ impl Watcher for Summary {
                 | DeskEvent::Wrap(_)
                 | DeskEvent::Sla(_)
                 | DeskEvent::Idle(_)
-                | DeskEvent::Snooze(_),
+                | DeskEvent::Snooze(_)
+                | DeskEvent::Survey(SurveyEvent::Asked(_)),
             ) => return,
         };
         line.phase = Some(phase.to_owned());
@@ -120,9 +134,19 @@ impl Watcher for Summary {
 
     fn add(totals: &mut SummaryTotals, conversation: ConversationId, line: &Line) {
         totals.opened.insert((line.opened, conversation));
+        if let Some(rating) = &line.rating {
+            totals.ratings.entry(rating.survey).or_default().count(rating, 1);
+        }
     }
 
     fn remove(totals: &mut SummaryTotals, conversation: ConversationId, line: &Line) {
         totals.opened.remove(&(line.opened, conversation));
+        if let Some(rating) = &line.rating {
+            let ratings = totals.ratings.entry(rating.survey).or_default();
+            ratings.count(rating, -1);
+            if ratings.all.answers == 0 {
+                totals.ratings.remove(&rating.survey);
+            }
+        }
     }
 }

@@ -78,9 +78,13 @@ impl Conversation {
         if say.reply_to.is_some_and(|seq| seq == 0 || seq > self.head) {
             return Err(Refusal::new(Code::BadRequest, "reply_to is a message of this conversation"));
         }
+        let rating = match (say.author.kind, &self.phase) {
+            (AuthorKind::Visitor, Phase::Closed { .. }) => self.rating_in(now, &say.content),
+            (_, _) => None,
+        };
         // Stars are the answer to "how did we do": they belong to the closed conversation and open nothing.
         let late = match self.phase {
-            Phase::Closed { .. } => !rates(&say.content),
+            Phase::Closed { .. } => !rates(&say.content) && !self.answers(&say.content),
             // It follows those that were passed on, lest it overtake them.
             Phase::Unopened | Phase::Bot | Phase::Queued(_) | Phase::Offered(..) | Phase::Assigned { .. } => {
                 self.away > 0
@@ -94,12 +98,13 @@ impl Conversation {
             reply_to: say.reply_to,
             at: now,
         };
-        Ok(vec![match (late, said.author.kind) {
+        let said = match (late, said.author.kind) {
             (true, AuthorKind::Visitor) => Event::Forwarded(said),
             (true, AuthorKind::Agent | AuthorKind::Bot | AuthorKind::System) | (false, _) => {
                 Event::Said(said)
             }
-        }])
+        };
+        Ok([said].into_iter().chain(rating).collect())
     }
 
     fn ask_human(&self, now: Time, by: &Author, reason: QueueReason) -> Decision<Event> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::wrap;
 use super::{
     Author, AuthorKind, Closer, Conversation, Event, HandoverEvent, HandoverKind, Held, IdleEvent, Person,
-    Phase, QueueReason, Said, SlaEvent, SnoozeEvent, Visibility, Wait, WrapEvent,
+    Phase, QueueReason, Rated, Said, SlaEvent, SnoozeEvent, SurveyEvent, Visibility, Wait, WrapEvent,
 };
 use crate::content::Content;
 use crate::desk::{Op, Part, Relation, may};
@@ -96,6 +96,8 @@ pub enum DeskCommand {
     },
     /// Wake it.
     Unsnooze,
+    /// Answer the survey.
+    Rate(Rated),
     /// Take it, whoever has it.
     TakeOver,
     /// Give it to an agent, full or not.
@@ -123,6 +125,7 @@ impl DeskCommand {
             Self::Conference(_) => Op::Conference,
             Self::Wrap { .. } => Op::Wrap,
             Self::Snooze { .. } | Self::Unsnooze => Op::Snooze,
+            Self::Rate(_) => Op::Rate,
             Self::TakeOver => Op::TakeOver,
             Self::ForceAssign { .. } => Op::ForceAssign,
         }
@@ -164,6 +167,8 @@ pub enum DeskEvent {
     Idle(IdleEvent),
     /// Something of letting it rest.
     Snooze(SnoozeEvent),
+    /// Something of the survey after the end.
+    Survey(SurveyEvent),
 }
 
 impl DeskEvent {
@@ -180,6 +185,7 @@ impl DeskEvent {
             Self::Sla(event) => event.at(),
             Self::Idle(event) => event.at(),
             Self::Snooze(event) => event.at(),
+            Self::Survey(event) => event.at(),
         }
     }
 
@@ -187,9 +193,10 @@ impl DeskEvent {
     #[must_use]
     pub fn public(&self) -> bool {
         match self {
-            Self::BotTook { .. } | Self::BargedIn { .. } | Self::Handover(HandoverEvent::Spoken { .. }) => {
-                true
-            }
+            Self::BotTook { .. }
+            | Self::BargedIn { .. }
+            | Self::Survey(_)
+            | Self::Handover(HandoverEvent::Spoken { .. }) => true,
             Self::Transferred { .. }
             | Self::Watched { .. }
             | Self::Handover(_)
@@ -237,7 +244,7 @@ impl Conversation {
                 (op, _) => Refusal::new(Code::Forbidden, format!("you may not do this here: {op:?}")),
             });
         }
-        if matches!(self.phase, Phase::Closed { .. }) && command.op() != Op::Wrap {
+        if matches!(self.phase, Phase::Closed { .. }) && !matches!(command.op(), Op::Wrap | Op::Rate) {
             return Err(Refusal::new(Code::ConversationClosed, "the conversation is closed"));
         }
         match command {
@@ -248,6 +255,7 @@ impl Conversation {
             DeskCommand::Wrap { disposition, tags } => self.wrap_up(now, disposition, tags),
             DeskCommand::Snooze { until } => self.snooze(now, by.person.id, until),
             DeskCommand::Unsnooze => self.unsnooze(now),
+            DeskCommand::Rate(rated) => self.rate(now, rated),
             DeskCommand::Complete => self.complete(now),
             DeskCommand::Withdraw => self.withdraw(now, &by.person.id),
             DeskCommand::Conference(on) => self.conference(now, on),
@@ -347,6 +355,7 @@ impl Conversation {
             DeskEvent::Sla(event) => self.take_in_sla(event),
             DeskEvent::Idle(event) => self.take_in_idle(event),
             DeskEvent::Snooze(event) => self.take_in_snooze(event),
+            DeskEvent::Survey(event) => self.take_in_survey(event),
         }
     }
 }

@@ -127,6 +127,7 @@ fn word(event: &Event) -> String {
             DeskEvent::Sla(event) => format!("{event:?}"),
             DeskEvent::Idle(event) => format!("{event:?}"),
             DeskEvent::Snooze(event) => format!("{event:?}"),
+            DeskEvent::Survey(event) => format!("{event:?}"),
         },
     }
 }

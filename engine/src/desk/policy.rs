@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::hours::Hours;
-use crate::conversation::OFFER_MS;
+use crate::conversation::{OFFER_MS, Survey};
 use crate::ids::{QueueId, SkillId};
 use crate::time::Time;
 
@@ -169,6 +169,8 @@ pub struct QueuePolicy {
     pub wrap: WrapPolicy,
     /// When it is open.
     pub time: TimePolicy,
+    /// What visitors are asked after the end.
+    pub survey: Option<Survey>,
 }
 
 impl Default for QueuePolicy {
@@ -180,6 +182,7 @@ impl Default for QueuePolicy {
             rings: Vec::new(),
             wrap: WrapPolicy::default(),
             time: TimePolicy::default(),
+            survey: Some(Survey::default()),
         }
     }
 }

@@ -18,6 +18,7 @@ pub enum Op {
     ForceAssign,
     Wrap,
     Snooze,
+    Rate,
     SeeCustomer,
     MergeCustomer,
 }
@@ -39,6 +40,7 @@ impl Op {
         Self::ForceAssign,
         Self::Wrap,
         Self::Snooze,
+        Self::Rate,
         Self::SeeCustomer,
         Self::MergeCustomer,
     ];
@@ -96,6 +98,7 @@ const RIGHTS: &[(Op, Part, &[Relation])] = &[
     (Op::ForceAssign, Part::Supervisor, WITHIN),
     (Op::Wrap, Part::Agent, &[Relation::Own]),
     (Op::Snooze, Part::Agent, &[Relation::Own]),
+    (Op::Rate, Part::Visitor, &[Relation::Own]),
     // A customer is nobody's own: it has conversations with many.
     (Op::SeeCustomer, Part::Agent, &[Relation::Other]),
     (Op::SeeCustomer, Part::Supervisor, &[Relation::Other]),

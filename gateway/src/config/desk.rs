@@ -11,7 +11,7 @@ use conversa_engine::desk::{
 use conversa_engine::ids::{PersonId, QueueId, SkillId, is_id};
 use serde::{Deserialize, Serialize};
 
-use super::hours::{self, HoursConfig, SlaConfig};
+use super::hours::{self, HoursConfig, SlaConfig, SurveyConfig};
 use super::settings::Flaws;
 use crate::auth::Role;
 
@@ -52,6 +52,8 @@ pub struct QueueConfig {
     pub sla: Option<SlaConfig>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<IdlePolicy>,
+    #[serde(default)]
+    pub survey: SurveyConfig,
 }
 
 /// One agent.
@@ -200,6 +202,7 @@ impl QueueConfig {
                 rings: self.rings.clone(),
                 wrap: WrapPolicy { wrap_ms: self.wrap_ms, codes: self.dispositions.clone() },
                 time: hours::policy(self, calendars),
+                survey: self.survey.survey(),
             },
             goal_ms: self.goal_ms,
             sticky: self.sticky,
@@ -224,6 +227,7 @@ impl QueueConfig {
             when_closed: hours::wait(),
             sla: None,
             idle: None,
+            survey: SurveyConfig::default(),
         }
     }
 }

@@ -164,6 +164,10 @@ const DOCS: &[(&str, &str)] = &[
         "tenants.queues.idle.agent_requeue_ms",
         "The agent's, until the conversation waits again, before others.",
     ),
+    (
+        "tenants.queues.survey",
+        "What visitors are asked after the end: csat (one to five stars), nps (0 to 10) or none.",
+    ),
     ("tenants.agents", "Its agents."),
     ("tenants.agents.id", "Begins with ag_."),
     ("tenants.agents.name", "As visitors read it."),

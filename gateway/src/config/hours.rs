@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use conversa_engine::conversation::Survey;
 use conversa_engine::desk::{Calendar, IdlePolicy, SlaPolicy, TimePolicy, WARN_PERCENT, WhenClosed};
 use conversa_engine::ids::{QueueId, is_id};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,29 @@ pub struct HoursConfig {
 impl HoursConfig {
     fn calendar(&self) -> Calendar {
         Calendar { zone: self.zone.clone(), week: self.week.clone(), holidays: self.holidays.clone() }
+    }
+}
+
+/// What visitors are asked after the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SurveyConfig {
+    /// How satisfied they are, in stars.
+    #[default]
+    Csat,
+    /// Whether they would recommend the company.
+    Nps,
+    /// Nothing.
+    None,
+}
+
+impl SurveyConfig {
+    pub(super) fn survey(self) -> Option<Survey> {
+        match self {
+            Self::Csat => Some(Survey::Csat),
+            Self::Nps => Some(Survey::Nps),
+            Self::None => None,
+        }
     }
 }
 

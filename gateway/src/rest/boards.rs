@@ -1,5 +1,6 @@
 //! Boards: what the watchers have made of all conversations, merged over their slots, with the way back to the messages.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,8 +13,8 @@ use conversa_actors::cell::machine::View;
 use conversa_actors::letter::decode;
 use conversa_actors::port::RowKey;
 use conversa_actors::watcher::{CONTRIBUTIONS, Stored, Watcher, partition, slot_address};
-use conversa_actors::watchers::{Quality, Voice};
-use conversa_engine::conversation::Event;
+use conversa_actors::watchers::{Quality, Ratings, Summary, Tally, Voice};
+use conversa_engine::conversation::{Event, Survey};
 use conversa_engine::ids::{ConversationId, TenantId};
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::voice::{Polarity, Totals};
@@ -193,6 +194,30 @@ async fn said(
         ),
         Some(_) | None => None,
     })
+}
+
+/// `GET /v1/boards/summary`: what visitors thought, by queue and agent.
+pub(crate) async fn summary(State(edge): State<Arc<Edge>>, Staff(principal): Staff) -> Answer {
+    let mut all: BTreeMap<Survey, Ratings> = BTreeMap::new();
+    for slot in totals::<Summary>(&edge, &principal.tenant).await? {
+        for (survey, ratings) in &slot.ratings {
+            all.entry(*survey).or_default().merge(ratings);
+        }
+    }
+    let of = |survey: Survey| {
+        let ratings = all.get(&survey).cloned().unwrap_or_default();
+        let line = |tally: &Tally| match survey {
+            Survey::Csat => json!({ "answers": tally.answers, "mean": tally.mean() }),
+            Survey::Nps => json!({
+                "answers": tally.answers, "mean": tally.mean(), "nps": tally.nps(),
+                "promoters": tally.promoters, "detractors": tally.detractors,
+            }),
+        };
+        let queues: BTreeMap<_, _> = ratings.queues.iter().map(|(id, tally)| (id, line(tally))).collect();
+        let agents: BTreeMap<_, _> = ratings.agents.iter().map(|(id, tally)| (id, line(tally))).collect();
+        json!({ "all": line(&ratings.all), "queues": queues, "agents": agents })
+    };
+    Ok(Json(json!({ "csat": of(Survey::Csat), "nps": of(Survey::Nps) })))
 }
 
 /// `GET /v1/qa/scores`

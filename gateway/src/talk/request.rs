@@ -77,7 +77,7 @@ struct SetPresence {
 }
 
 const METHODS: &str = "message.send, message.edit, message.recall, message.react, receipt.read, conversation.close, \
-     history.page, auth.refresh (visitors and agents); conversation.open, human.request, queue.leave, identify (visitors); \
+     history.page, auth.refresh (visitors and agents); conversation.open, human.request, queue.leave, csat.submit, identify (visitors); \
      presence.set, offer.accept, offer.decline, conversation.transfer, transfer.withdraw, conversation.wrap, conversation.snooze, conversation.unsnooze, consult.start, \
      consult.complete, consult.drop, consult.conference (agents); monitor.start, whisper.send, barge.in, takeover, \
      force.assign, agents.watch, presence.approve, message.send, queue.pause, history.page, and what agents do with one that they took over (supervisors)";
@@ -143,6 +143,10 @@ impl Talk {
             ("history.page", _) => self.history(head, bytes, id),
             ("auth.refresh", _) => self.refresh(bytes, id),
             ("identify", Role::Visitor) => self.identify(bytes, id),
+            ("csat.submit", Role::Visitor) => {
+                let rated = self.params(bytes)?;
+                self.ask_desk(head, id, DeskCommand::Rate(rated))
+            }
             ("queue.leave", Role::Visitor) => self.ask_desk(head, id, DeskCommand::LeaveQueue),
             ("conversation.transfer", Role::Agent | Role::Supervisor) => self.transfer(head, bytes, id),
             ("consult.start", Role::Agent | Role::Supervisor) => self.consult(head, bytes, id),
@@ -168,6 +172,7 @@ impl Talk {
             ("presence.approve", Role::Supervisor) => self.answer_away(bytes, id),
             (
                 method @ ("queue.leave"
+                | "csat.submit"
                 | "conversation.transfer"
                 | "transfer.withdraw"
                 | "conversation.wrap"

@@ -4,7 +4,7 @@ use conversa_actors::behaviours::clock_view;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{
     AuthorKind, ClientKey, Closer, DeskEvent, Event, Goal, HandoverEvent, HandoverKind, IdleEvent, Said,
-    SlaEvent, SnoozeEvent, Visibility, WrapEvent,
+    SlaEvent, SnoozeEvent, SurveyEvent, Visibility, WrapEvent,
 };
 use conversa_engine::ids::{ConversationId, PersonId, QueueId};
 use conversa_engine::time::Time;
@@ -158,6 +158,11 @@ fn desk(event: &DeskEvent) -> (&'static str, Value) {
         DeskEvent::Handover(event) => handover(event),
         DeskEvent::Sla(event) => sla(event),
         DeskEvent::Idle(event) => idle(event),
+        DeskEvent::Survey(SurveyEvent::Asked(asked)) => ("survey.asked", json!({ "survey": asked.survey })),
+        DeskEvent::Survey(SurveyEvent::Received { asked, rated, .. }) => (
+            "csat.received",
+            json!({ "survey": asked.survey, "score": rated.score, "reasons": rated.reasons, "comment": rated.comment }),
+        ),
         DeskEvent::Snooze(SnoozeEvent::Begun { snooze, .. }) => {
             ("conversation.snoozed", json!({ "by": snooze.by, "until_ts": snooze.until }))
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{DeskEvent, Event, HandoverEvent, Said, SnoozeEvent, WrapEvent};
+use conversa_engine::conversation::{
+    DeskEvent, Event, HandoverEvent, Said, SnoozeEvent, SurveyEvent, WrapEvent,
+};
 use conversa_engine::ids::{ConversationId, PersonId};
 
 use super::{Findings, at, forwarded, said};
@@ -139,6 +141,7 @@ fn accepted(history: &History, findings: &mut Findings) {
             (What::Snooze, Some(Event::Desk(DeskEvent::Snooze(SnoozeEvent::Begun { snooze, .. })))) => {
                 snooze.by == asked.person
             }
+            (What::Rate, Some(Event::Desk(DeskEvent::Survey(SurveyEvent::Received { .. })))) => true,
             (What::Unsnooze, Some(Event::Desk(DeskEvent::Snooze(SnoozeEvent::Ended { .. })))) => true,
             (What::Transfer, Some(Event::Queued { .. } | Event::Desk(DeskEvent::BotTook { .. })))
             | (What::LeaveQueue, Some(Event::Closed { .. } | Event::Desk(DeskEvent::BotTook { .. }))) => true,
@@ -155,7 +158,8 @@ fn accepted(history: &History, findings: &mut Findings) {
                 | What::Conference
                 | What::Wrap
                 | What::Snooze
-                | What::Unsnooze,
+                | What::Unsnooze
+                | What::Rate,
                 _,
             ) => false,
         };

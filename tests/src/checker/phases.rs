@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{Author, AuthorKind, Closer, DeskEvent, Event, Held, IdleEvent, Said};
+use conversa_engine::conversation::{
+    Author, AuthorKind, Closer, DeskEvent, Event, Held, IdleEvent, Said, SurveyEvent,
+};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
 
@@ -116,6 +118,8 @@ impl Stand {
             // Judged beside this.
             DeskEvent::Handover(_) | DeskEvent::Wrap(_) => false,
             DeskEvent::Sla(_) => *self != Self::Unopened,
+            DeskEvent::Survey(SurveyEvent::Asked(_)) => !matches!(self, Self::Unopened | Self::Closed),
+            DeskEvent::Survey(SurveyEvent::Received { .. }) => *self != Self::Unopened,
             DeskEvent::Idle(IdleEvent::Set { .. }) => !matches!(self, Self::Unopened | Self::Closed),
             DeskEvent::Idle(IdleEvent::TakenBack { agent, released, .. }) => {
                 *self == Self::Assigned(released.clone(), agent.clone())

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{AuthorKind, DeskEvent, Event, Goal, SlaEvent, SnoozeEvent, Visibility};
+use conversa_engine::conversation::{
+    AuthorKind, DeskEvent, Event, Goal, SlaEvent, SnoozeEvent, SurveyEvent, Visibility,
+};
 use conversa_engine::ids::ConversationId;
 use conversa_engine::time::Time;
 
@@ -25,6 +27,21 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     for (id, log) in &history.conversations {
         goals(*id, log, findings);
         snoozes(*id, log, findings);
+        surveys(*id, log, findings);
+    }
+}
+
+/// Nobody answers what was not asked.
+fn surveys(id: ConversationId, log: &Log<Event>, findings: &mut Findings) {
+    let mut standing = None;
+    for entry in log {
+        let Event::Desk(DeskEvent::Survey(event)) = &entry.event else { continue };
+        match event {
+            SurveyEvent::Asked(asked) => standing = Some(asked),
+            SurveyEvent::Received { asked, .. } => findings.expect(standing == Some(asked), "survey", || {
+                format!("{id}: event {} answers {asked:?}, asked was {standing:?}", entry.seq)
+            }),
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use conversa_engine::conversation::{Asker, Closer, Command, DeskCommand, Person, QueueReason, Target};
+use conversa_engine::conversation::{
+    Asker, Closer, Command, DeskCommand, Person, QueueReason, Rated, Target,
+};
 use conversa_engine::desk::{Part, Presence};
 use conversa_engine::ids::{ConversationId, QueueId};
 
@@ -33,6 +35,12 @@ impl World {
         let closed = self.clients[client].closed.contains(&current);
         match self.chance.below(100) {
             0..10 if closed => self.open(client),
+            10..20 if closed => {
+                let rated = Rated { score: 5 - u8::from(self.chance.hits(5_000)), ..Rated::default() };
+                let by = self.asker(client, Part::Visitor);
+                let command = DeskCommand::Rate(rated);
+                self.command(client, current, What::Rate, Command::Desk { by, command });
+            }
             0..55 => {
                 for _ in 0..=self.chance.below(3) {
                     self.write_one_of(client, current, QUESTIONS);
@@ -106,10 +114,10 @@ impl World {
                 self.command(client, conversation, What::Close, close);
             }
             (58..62, Some(conversation)) => self.transfer(client, conversation),
-            (62..66, Some(conversation)) => self.snooze(client, conversation),
             (62..84, _) => self.hand_over(client, one_of_them),
             (84..88, _) => self.clients[client].wants = Presence::Away,
             (88..90, _) => self.clients[client].wants = Presence::Offline,
+            (90..94, Some(conversation)) => self.snooze(client, conversation),
             (90..98, _) => self.clients[client].wants = Presence::Online,
             (98.., _) => self.leave_for(client, 40_000),
             _ => {}

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use conversa_actors::tenant::{AgentSetting, BotSetting, QueueSetting, RuleSetting, Tenant};
 use conversa_engine::bot::{Entry, Index, Knowledge, Thresholds};
+use conversa_engine::conversation::Survey;
 use conversa_engine::desk::{
     AgentPolicy, Choice, IdlePolicy, LEVEL_MAX, QueuePolicy, Ring, SlaPolicy, Teams, TimePolicy, WhenGone,
     WrapPolicy,
@@ -111,6 +112,7 @@ impl Company {
                 rings: vec![Ring { after_ms: 3_000, relax: LEVEL_MAX }],
                 wrap: WrapPolicy { wrap_ms: if self.bot { 4_000 } else { 0 }, codes: vec!["solved".into()] },
                 time: self.time(),
+                survey: Some(Survey::Csat),
             },
             goal_ms: Some(20_000),
             sticky: self.skilled,

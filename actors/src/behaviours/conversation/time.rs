@@ -93,6 +93,10 @@ pub(super) fn view(conversation: &domain::Conversation, view: &mut Value) {
         let turn = json!({ "side": turn.side, "since_ts": turn.since, "warned": turn.warned });
         map.insert("turn".into(), turn);
     }
+    if let Some((asked, rated)) = conversation.survey() {
+        let score = rated.map(|rated| rated.score);
+        map.insert("survey".into(), json!({ "survey": asked.survey, "score": score }));
+    }
     if let Phase::Queued(wait) | Phase::Offered(wait, _) = conversation.phase()
         && let Some(opens) = wait.opens
     {

@@ -6,7 +6,7 @@ use super::{Asker, DeskCommand, Target};
 use crate::content::Content;
 use crate::conversation::{
     Author, AuthorKind, Closer, Command, Conversation, Event, HandoverCommand, Offer, Opening, Person, Phase,
-    QueueReason, Say,
+    QueueReason, Rated, Say, Survey,
 };
 use crate::desk::{Op, Part, Relation, WrapPolicy, may};
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
@@ -59,6 +59,7 @@ fn ended(agent: &str) -> Conversation {
     let mut events = conversation.decide(Time::from_ms(5), close).expect("it is open");
     let policy = WrapPolicy { wrap_ms: 1_000, codes: Vec::new() };
     conversation.begin_wrap(Time::from_ms(5), &policy, &mut events);
+    conversation.ask_survey(Time::from_ms(5), Some(Survey::Csat), &mut events);
     events.iter().for_each(|event| conversation.apply(event));
     conversation
 }
@@ -94,6 +95,7 @@ fn command_of(op: Op) -> Option<DeskCommand> {
             DeskCommand::Consult { to: person("ag_4"), summary: "s".into(), slots: BTreeMap::new() }
         }
         Op::Wrap => DeskCommand::Wrap { disposition: "solved".into(), tags: Vec::new() },
+        Op::Rate => DeskCommand::Rate(Rated { score: 5, ..Rated::default() }),
         Op::Snooze => DeskCommand::Snooze { until: None },
         Op::Complete => DeskCommand::Complete,
         Op::Withdraw => DeskCommand::Withdraw,
@@ -121,6 +123,7 @@ fn each_cell_of_the_table_is_what_a_conversation_does() {
                 let supervisors = (*part, *relation) == (Part::Supervisor, Relation::Own);
                 let mut conversation = match op {
                     Op::LeaveQueue => waiting(),
+                    Op::Rate => ended("ag_1"),
                     Op::Wrap => ended(if supervisors { "su_1" } else { "ag_1" }),
                     Op::Complete | Op::Withdraw | Op::Conference if supervisors => consulted(held_by("su_1")),
                     Op::Complete | Op::Withdraw | Op::Conference => consulted(held()),
@@ -189,6 +192,7 @@ fn each_cell_of_the_table_is_what_a_conversation_does() {
             "Wrap Supervisor Own",
             "Snooze Agent Own",
             "Snooze Supervisor Own",
+            "Rate Visitor Own",
             "SeeCustomer Agent Other",
             "SeeCustomer Supervisor Other",
             "MergeCustomer Agent Other",

@@ -293,7 +293,8 @@ impl World {
                 DeskEvent::Wrap(WrapEvent::Begun { .. })
                 | DeskEvent::Sla(_)
                 | DeskEvent::Idle(_)
-                | DeskEvent::Snooze(_),
+                | DeskEvent::Snooze(_)
+                | DeskEvent::Survey(_),
             ) => {}
             Event::Desk(DeskEvent::BotTook { held, .. }) | Event::Closed { held, .. } => {
                 let wraps = self.conversations[&id].wrap().is_some();

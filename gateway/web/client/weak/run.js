@@ -77,7 +77,10 @@ function ports() {
 
 /** These connections get no packet through any more, in either direction; nobody is told. */
 function silence(some) {
-  for (const port of some) inside(CLIENT, 'iptables', '-I', 'OUTPUT', '-p', 'tcp', '--sport', port, '-j', 'DROP');
+  for (const port of some) {
+    inside(CLIENT, 'iptables', '-I', 'OUTPUT', '-p', 'tcp', '--sport', port, '-j', 'DROP');
+    inside(CLIENT, 'iptables', '-I', 'INPUT', '-p', 'tcp', '--dport', port, '-j', 'DROP');
+  }
 }
 
 /** What comes for these connections is answered with a reset, at the server's end, for a while. */
