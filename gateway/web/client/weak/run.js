@@ -92,7 +92,7 @@ async function reset() {
 }
 
 const config = `${folder}/conversa.toml`;
-writeFileSync(config, `[node]\ndata = "${folder}/data"\nlisten = "${HOST}:8080"\n\n[limits]\nconnections_per_address = 10000\nvisitor_rate_per_s = 50\nvisitor_burst = 200\n\n[[tenants]]\nid = "weak"\nsecret = "${'weak-network-run-secret-'.repeat(2)}"\n`);
+writeFileSync(config, `[node]\ndata = "${folder}/data"\nlisten = "${HOST}:8080"\n\n[limits]\nconnections_per_address = 10000\nvisitor_rate_per_s = 50\nvisitor_burst = 200\n\n[[tenants]]\nid = "weak"\nsecret = "${'weak-network-run-secret-'.repeat(2)}"\n\n[[tenants.queues]]\nid = "support"\nname_zh = "客服"\nname_en = "Support"\n`);
 const token = (role, id) => run(values.conversa, 'token', '--config', config, '--role', role, '--id', id).trim();
 
 function clean() {
