@@ -157,10 +157,10 @@ impl Company {
         };
         let ms = |ms: i64| (self.weight > 1).then_some(ms);
         let idle = IdlePolicy {
-            visitor_warn_ms: ms(3_000),
-            visitor_close_ms: ms(9_000),
-            agent_warn_ms: ms(2_000),
-            agent_requeue_ms: ms(7_000),
+            visitor_warn_ms: ms(6_000),
+            visitor_close_ms: ms(20_000),
+            agent_warn_ms: ms(8_000),
+            agent_requeue_ms: ms(25_000),
         };
         TimePolicy { sla: goals, idle, ..TimePolicy::default() }
     }
