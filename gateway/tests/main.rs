@@ -12,3 +12,4 @@ mod process;
 mod protocol;
 mod settings;
 mod streams;
+mod topics;

@@ -19,6 +19,8 @@ pub enum Op {
     Wrap,
     SeeCustomer,
     MergeCustomer,
+    Follow,
+    SeeQueue,
 }
 
 impl Op {
@@ -39,6 +41,8 @@ impl Op {
         Self::Wrap,
         Self::SeeCustomer,
         Self::MergeCustomer,
+        Self::Follow,
+        Self::SeeQueue,
     ];
 }
 
@@ -98,6 +102,12 @@ const RIGHTS: &[(Op, Part, &[Relation])] = &[
     (Op::SeeCustomer, Part::Supervisor, &[Relation::Other]),
     (Op::MergeCustomer, Part::Agent, &[Relation::Other]),
     (Op::MergeCustomer, Part::Supervisor, &[Relation::Other]),
+    // What agents may read they may follow.
+    (Op::Follow, Part::Visitor, &[Relation::Own]),
+    (Op::Follow, Part::Agent, WITHIN),
+    (Op::Follow, Part::Supervisor, WITHIN),
+    (Op::SeeQueue, Part::Agent, WITHIN),
+    (Op::SeeQueue, Part::Supervisor, WITHIN),
     // Those who have taken one over do with it what agents do.
     (Op::Transfer, Part::Supervisor, &[Relation::Own]),
     (Op::Consult, Part::Supervisor, &[Relation::Own]),
