@@ -5,6 +5,7 @@
 //! client's pace until it has caught up. So a socket never has a silent hole.
 
 mod socket;
+mod topics;
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -20,6 +21,7 @@ use crate::behaviours::{CONVERSATION, alert_of};
 use crate::cell::machine::Push;
 
 pub use socket::{Murmur, Out, Socket};
+pub use topics::{TOPICS_MAX, TooMany, Topic, Topics};
 
 const STRIPES: usize = 64;
 /// Stands for everybody who watches a company's agents: no person has this name.
@@ -36,6 +38,7 @@ pub struct Lobby {
     stripes: Vec<Mutex<People>>,
     watchers: Mutex<HashMap<TenantId, Vec<Arc<Socket>>>>,
     alerts: AtomicU64,
+    topics: Topics,
     hasher: RandomState,
 }
 
@@ -47,6 +50,7 @@ impl Default for Lobby {
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             watchers: Mutex::default(),
             alerts: AtomicU64::new(0),
+            topics: Topics::default(),
             hasher: RandomState::default(),
         }
     }
@@ -67,6 +71,7 @@ impl Lobby {
         let replaced = same.map(|place| sockets.swap_remove(place));
         if let Some(old) = &replaced {
             old.push_out(Out::Replaced);
+            self.topics.leave(old);
         }
         sockets.push(Arc::clone(socket));
         replaced.map(|old| old.id())
@@ -77,6 +82,7 @@ impl Lobby {
         if socket.set_watching(false) {
             self.unwatch(socket);
         }
+        self.topics.leave(socket);
         let person = (socket.tenant().clone(), socket.person().clone());
         let mut people = self.stripe(&person).lock();
         let Some(sockets) = people.get_mut(&person) else { return false };
@@ -132,6 +138,12 @@ impl Lobby {
         }
     }
 
+    /// What sockets follow beside their own conversations.
+    #[must_use]
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
     /// From now on the socket is shown how the company's agents are, until it is detached.
     pub fn watch(&self, socket: &Arc<Socket>) {
         if !socket.set_watching(true) {
@@ -151,7 +163,7 @@ impl Lobby {
         }
     }
 
-    /// Shows an event on all sockets of a person, or of those who watch.
+    /// Shows an event on all sockets of a person, or of those who watch, and on those that follow the conversation.
     pub fn push(&self, push: &Push) {
         if push.person.as_str() == WATCHERS {
             let watchers = self.watchers.lock();
@@ -174,6 +186,8 @@ impl Lobby {
         for socket in people.get(&person).into_iter().flatten() {
             socket.show(push);
         }
+        drop(people);
+        self.topics.push(push);
     }
 
     /// True when a socket of the person has acknowledged event `o` of a conversation.

@@ -6,6 +6,7 @@ mod channel;
 pub mod cli;
 pub mod client;
 pub mod config;
+mod gauges;
 mod line;
 mod metrics;
 mod pages;

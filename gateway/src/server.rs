@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::attachment::Attachments;
 use crate::auth::{self, Principal};
 use crate::config::{Config, Limits, StoreKind, sample};
+use crate::gauges;
 use crate::line::Lines;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
@@ -288,6 +289,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         addresses: Mutex::default(),
     });
     tokio::spawn(sweep(Arc::downgrade(&edge)));
+    tokio::spawn(gauges::run(Arc::downgrade(&edge)));
     tokio::spawn(sweep_uploads(Arc::downgrade(&edge)));
     let (stop, stopping) = watch::channel(false);
     let ended = tokio::spawn(run(listener, node, Arc::clone(&edge), stopping));

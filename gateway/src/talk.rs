@@ -10,6 +10,7 @@ mod outgoing;
 mod pace;
 mod request;
 mod supervise;
+mod topics;
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -13,3 +13,4 @@ mod protocol;
 mod settings;
 mod streams;
 mod time;
+mod topics;

@@ -1,6 +1,8 @@
 //! One live socket: a bounded queue to its writer, and where each conversation stands on it.
 
-use std::collections::{HashMap, VecDeque};
+mod topics;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use conversa_engine::conversation;
@@ -13,6 +15,7 @@ use tokio::sync::Notify;
 use crate::address::Address;
 use crate::behaviour::Shown;
 use crate::cell::machine::{Accepted, Answer, Push};
+use crate::lobby::topics::Topic;
 
 /// What an event costs in a queue beside its text, bytes.
 const EVENT_BYTES: usize = 200;
@@ -43,11 +46,17 @@ struct Inner {
     bytes: usize,
     parked: bool,
     watching: bool,
+    /// It is not in the lobby any more.
+    gone: bool,
     positions: HashMap<Arc<str>, Position, RandomState>,
     /// The last event of each conversation that the client has acknowledged.
     acknowledged: HashMap<Arc<str>, u64, RandomState>,
     /// Answers whose event is still to be caught up with: shown in order with the events.
     held: Vec<(u64, Arc<str>, Accepted)>,
+    /// What it follows beside its own conversations, and which version of what stands there was shown last.
+    topics: BTreeMap<Topic, Option<u64>>,
+    /// Conversations that are shown because of a topic alone.
+    followed: BTreeSet<Arc<str>>,
 }
 
 /// Where a conversation stands on a socket.
@@ -166,6 +175,8 @@ impl Socket {
         let mut inner = self.inner.lock();
         if parked {
             inner.murmurs.clear();
+            // What stands there is shown again when the client comes back.
+            inner.topics.values_mut().for_each(|shown| *shown = None);
         }
         std::mem::replace(&mut inner.parked, parked)
     }
@@ -185,17 +196,7 @@ impl Socket {
 
     /// The latest of its kind and conversation stands; beyond the bound it is dropped.
     pub(super) fn murmur(&self, murmur: &Arc<Murmur>) {
-        let mut inner = self.inner.lock();
-        if inner.parked {
-            return;
-        }
-        let same = |known: &Arc<Murmur>| known.kind == murmur.kind && known.source.key == murmur.source.key;
-        match inner.murmurs.iter().position(same) {
-            Some(place) => inner.murmurs[place] = Arc::clone(murmur),
-            None if inner.murmurs.len() < MURMURS_MAX => inner.murmurs.push_back(Arc::clone(murmur)),
-            None => {}
-        }
-        drop(inner);
+        self.inner.lock().murmur(murmur);
         self.bell.notify_one();
     }
 
@@ -326,6 +327,20 @@ impl Socket {
 }
 
 impl Inner {
+    /// True when it waits to be shown.
+    fn murmur(&mut self, murmur: &Arc<Murmur>) -> bool {
+        if self.parked {
+            return false;
+        }
+        let same = |known: &Arc<Murmur>| known.kind == murmur.kind && known.source.key == murmur.source.key;
+        match self.murmurs.iter().position(same) {
+            Some(place) => self.murmurs[place] = Arc::clone(murmur),
+            None if self.murmurs.len() < MURMURS_MAX => self.murmurs.push_back(Arc::clone(murmur)),
+            None => return false,
+        }
+        true
+    }
+
     /// True when the writer has something to do.
     fn show(&mut self, push: &Push, socket: u64, person: &PersonId, bytes_max: usize) -> bool {
         let known = self.positions.get(&push.source.key).copied();

@@ -21,6 +21,8 @@ pub enum Op {
     Rate,
     SeeCustomer,
     MergeCustomer,
+    Follow,
+    SeeQueue,
 }
 
 impl Op {
@@ -43,6 +45,8 @@ impl Op {
         Self::Rate,
         Self::SeeCustomer,
         Self::MergeCustomer,
+        Self::Follow,
+        Self::SeeQueue,
     ];
 }
 
@@ -104,6 +108,12 @@ const RIGHTS: &[(Op, Part, &[Relation])] = &[
     (Op::SeeCustomer, Part::Supervisor, &[Relation::Other]),
     (Op::MergeCustomer, Part::Agent, &[Relation::Other]),
     (Op::MergeCustomer, Part::Supervisor, &[Relation::Other]),
+    // What agents may read they may follow.
+    (Op::Follow, Part::Visitor, &[Relation::Own]),
+    (Op::Follow, Part::Agent, WITHIN),
+    (Op::Follow, Part::Supervisor, WITHIN),
+    (Op::SeeQueue, Part::Agent, WITHIN),
+    (Op::SeeQueue, Part::Supervisor, WITHIN),
     // Those who have taken one over do with it what agents do.
     (Op::Transfer, Part::Supervisor, &[Relation::Own]),
     (Op::Consult, Part::Supervisor, &[Relation::Own]),

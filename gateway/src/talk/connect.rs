@@ -49,6 +49,7 @@ const FEATURES: &[&str] = &[
     "tickets",
     "sync",
     "http",
+    "topics",
 ];
 
 #[derive(Debug, Deserialize)]
@@ -319,6 +320,7 @@ impl Talk {
                 "resume_token": self.hold.token,
                 "resumed": resumed,
                 "stale": stale,
+                "topics": super::topics::names(&self.stream.socket),
                 "from_s": from_s,
                 "principal": { "role": role, "id": self.principal.id, "name": self.principal.name, "tenant": self.principal.tenant },
                 "hb": { "interval_ms": self.wishes.ping.as_millis(), "timeout_ms": PONG.as_millis() },

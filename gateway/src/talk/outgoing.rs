@@ -22,7 +22,7 @@ use crate::stream;
 use crate::wire::{self, Bye, Ev, Res, Sent, encode};
 
 /// The log's epoch: it changes only if a log's identity ever does.
-const EPOCH: u64 = 1;
+pub(super) const EPOCH: u64 = 1;
 
 impl Talk {
     /// Encodes what waits, as much as is written together; true when there is more.

@@ -77,10 +77,10 @@ struct SetPresence {
 }
 
 const METHODS: &str = "message.send, message.edit, message.recall, message.react, receipt.read, conversation.close, \
-     history.page, auth.refresh (visitors and agents); conversation.open, human.request, queue.leave, csat.submit, identify (visitors); \
+     history.page, auth.refresh, sub, unsub (visitors and agents); conversation.open, human.request, queue.leave, csat.submit, identify (visitors); \
      presence.set, offer.accept, offer.decline, conversation.transfer, transfer.withdraw, conversation.wrap, conversation.snooze, conversation.unsnooze, consult.start, \
      consult.complete, consult.drop, consult.conference (agents); monitor.start, whisper.send, barge.in, takeover, \
-     force.assign, agents.watch, presence.approve, message.send, queue.pause, history.page, and what agents do with one that they took over (supervisors)";
+     force.assign, agents.watch, presence.approve, message.send, queue.pause, history.page, sub, unsub, and what agents do with one that they took over (supervisors)";
 
 impl Talk {
     /// Takes a request; what it asks for is answered through the socket's queue.
@@ -142,6 +142,8 @@ impl Talk {
             ("receipt.read", Role::Visitor | Role::Agent) => self.read_upto(head, bytes, id),
             ("history.page", _) => self.history(head, bytes, id),
             ("auth.refresh", _) => self.refresh(bytes, id),
+            ("sub", _) => self.sub(bytes, id),
+            ("unsub", _) => self.unsub(bytes, id),
             ("identify", Role::Visitor) => self.identify(bytes, id),
             ("csat.submit", Role::Visitor) => {
                 let rated = self.params(bytes)?;

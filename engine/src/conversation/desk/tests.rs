@@ -102,8 +102,8 @@ fn command_of(op: Op) -> Option<DeskCommand> {
         Op::Conference => DeskCommand::Conference(true),
         Op::TakeOver => DeskCommand::TakeOver,
         Op::ForceAssign => DeskCommand::ForceAssign { to: person("ag_4"), summary: "s".into() },
-        // Asked of the queue, which belongs to nobody: the edge asks by role alone.
-        Op::PauseQueue | Op::SeeCustomer | Op::MergeCustomer => return None,
+        // Asked of the queue, or of the edge, which alone knows who follows what.
+        Op::PauseQueue | Op::SeeCustomer | Op::MergeCustomer | Op::Follow | Op::SeeQueue => return None,
     })
 }
 
