@@ -69,3 +69,6 @@ pub struct Life {
     /// Which of its lives.
     pub generation: u64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,6 +161,8 @@ pub struct Machine {
     view_floor_ms: u64,
     round_due_ms: u64,
     look_due_ms: u64,
+    /// Since when everybody is known to have adopted the view.
+    settled_ms: Option<u64>,
     counts: Counts,
     shards: u16,
     over: Option<Over>,
@@ -185,6 +187,7 @@ impl Machine {
             view_floor_ms: 0,
             round_due_ms: 0,
             look_due_ms: 0,
+            settled_ms: None,
             counts: Counts::default(),
             shards,
             over: None,
@@ -284,6 +287,7 @@ impl Machine {
         self.peers.retain(|node, _| self.view.member(node).is_some());
         // Who has adopted it is to be known soon.
         self.look_due_ms = 0;
+        self.settled_ms = None;
         effects.push(Effect::Seen(Arc::clone(&self.view)));
         let Some(life) = self.own.life() else { return };
         let member = self.view.life(&life).is_some();
@@ -344,6 +348,7 @@ impl Machine {
             self.end(over, effects);
             return;
         }
+        self.settled_ms = if self.is_settled() { self.settled_ms.or(Some(now.boot_ms)) } else { None };
         self.start(effects);
         let adopted = self.owned.as_ref().and_then(Ownership::adopted).unwrap_or(0);
         let gone = self.entered && self.leaving && self.is_out();
@@ -416,7 +421,7 @@ impl Machine {
     }
 
     fn start(&mut self, effects: &mut Vec<Effect>) {
-        if !self.owned.as_ref().is_some_and(Ownership::awaits) || !self.is_settled() {
+        if !self.owned.as_ref().is_some_and(Ownership::awaits) || self.settled_ms.is_none() {
             return;
         }
         if let Some(owned) = &mut self.owned {
@@ -490,7 +495,9 @@ impl Machine {
         if let Some(leaver) = lives().find(|life| empty(life)) {
             return self.view.without(leaver);
         }
-        if !self.is_settled() {
+        // Others see a little later than this node that they may start: the next step must not overtake them.
+        let settled = self.settled_ms.is_some_and(|since| now.boot_ms >= since + 2 * self.timing.look_ms);
+        if !settled {
             return None;
         }
         self.view.nearer(&life, if self.leaving { 0 } else { self.own.me.weight })

@@ -1,7 +1,7 @@
 //! The protocol of membership, hand-over and fencing, explored: every interleaving within the bounds, of the protocol as it is and of
 //! mutants that lack one rule each, which must be found out.
 //!
-//! `CONVERSA_MODEL=large` explores more (minutes, some GiB).
+//! `CONVERSA_MODEL=ticks=5,delays=2` explores the protocol within other bounds: more of them take minutes, and some GiB.
 
 mod check;
 mod protocol;
@@ -59,8 +59,28 @@ fn faults() -> Model {
     }
 }
 
+/// The model within the bounds that the environment asks for.
+fn bounded(mut model: Model) -> Model {
+    let asked = std::env::var("CONVERSA_MODEL").unwrap_or_default();
+    for (bound, value) in asked.split(',').filter_map(|pair| pair.split_once('=')) {
+        let value: u8 = value.parse().expect("a bound is a number");
+        match bound {
+            "ticks" => model.ticks = value,
+            "events" => model.events = value,
+            "delays" => model.delays = value,
+            "lost_answers" => model.lost_answers = value,
+            "drops" => model.drops = value,
+            "views" => model.views = u64::from(value),
+            "half_seen" => model.half_seen = value > 0,
+            unknown => panic!("there is no bound {unknown}"),
+        }
+    }
+    model
+}
+
 /// Explores everything; says how much that was.
 fn holds(name: &str, model: Model) {
+    let model = bounded(model);
     let checker = model.checker().threads(2).spawn_bfs().join();
     println!(
         "{name}: {} states, depth {}, in all {}",
@@ -73,7 +93,7 @@ fn holds(name: &str, model: Model) {
 
 /// Fails unless the protocol without that rule goes wrong.
 fn finds(rule: Rule, model: Model) {
-    let model = Model { without: Some(rule), ..model };
+    let model = Model { without: Some(rule), ..bounded(model) };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let found: Vec<_> = checker
         .discoveries()
@@ -90,17 +110,17 @@ fn finds(rule: Rule, model: Model) {
 
 #[test]
 fn three_members() {
-    holds("three members", three());
+    holds("three members", Model { ticks: 2, delays: 0, ..three() });
 }
 
 #[test]
 fn a_restart() {
-    holds("restart", restart());
+    holds("restart", Model { ticks: 2, delays: 0, ..restart() });
 }
 
 #[test]
 fn joining_and_leaving() {
-    holds("joining and leaving", planned());
+    holds("joining and leaving", Model { ticks: 0, delays: 0, ..planned() });
 }
 
 #[test]
@@ -110,30 +130,34 @@ fn an_owner_leaves() {
 
 #[test]
 fn lost_answers_failed_cells_and_half_written_batches() {
-    holds("faults", faults());
+    holds("faults", Model { ticks: 2, delays: 1, ..faults() });
 }
 
-#[test]
-fn mutants() {
-    for (rule, model) in [
-        (Rule::EpochInStamp, restart()),
-        (Rule::StopBeforeAdopt, leave()),
-        (Rule::Barrier, leave()),
-        (Rule::BarrierOfLeavers, leave()),
-        (Rule::BarrierIsExact, planned()),
-        (Rule::OverIsAdopted, leave()),
-        (Rule::AckWithinLease, faults()),
-        (Rule::TakeoverCuts, faults()),
-        (Rule::TakeoverWritesAgain, faults()),
-        (Rule::DoubtOutlivesCell, faults()),
-        (Rule::CompareBeat, faults()),
-        (Rule::CompareRenewal, restart()),
-        (Rule::RestartWaits, restart()),
-        (Rule::CountFromFirst, faults()),
-        (Rule::CompareView, three()),
-        (Rule::LeaverAdopts, leave()),
-        (Rule::RevokeFirst, faults()),
-    ] {
-        finds(rule, model);
-    }
+macro_rules! mutants {
+    ($($name:ident: $rule:ident in $model:ident,)*) => { $(
+        #[test]
+        fn $name() {
+            finds(Rule::$rule, $model());
+        }
+    )* };
+}
+
+mutants! {
+    without_epoch_in_stamp: EpochInStamp in restart,
+    without_stop_before_adopt: StopBeforeAdopt in leave,
+    without_barrier: Barrier in leave,
+    without_barrier_of_leavers: BarrierOfLeavers in leave,
+    without_barrier_is_exact: BarrierIsExact in planned,
+    without_over_is_adopted: OverIsAdopted in leave,
+    without_ack_within_lease: AckWithinLease in faults,
+    without_takeover_cuts: TakeoverCuts in faults,
+    without_takeover_writes_again: TakeoverWritesAgain in faults,
+    without_doubt_outlives_cell: DoubtOutlivesCell in faults,
+    without_compare_beat: CompareBeat in faults,
+    without_compare_renewal: CompareRenewal in restart,
+    without_restart_waits: RestartWaits in restart,
+    without_count_from_first: CountFromFirst in faults,
+    without_compare_view: CompareView in leave,
+    without_leaver_adopts: LeaverAdopts in leave,
+    without_revoke_first: RevokeFirst in faults,
 }

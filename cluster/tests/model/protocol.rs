@@ -99,7 +99,12 @@ impl Model {
         let mut rows = vec![None; NAMES.len()];
         let mut processes = Vec::new();
         for name in self.members.iter().copied() {
-            rows[name] = Some(Held { version: 1, row: row(1, 1), ever: bit(1), sight: None });
+            rows[name] = Some(Held {
+                version: 1,
+                row: row(1, 1),
+                ever: bit(1),
+                sight: Some(Sight::first(1, Moment::default())),
+            });
             let mut owned = Ownership::new(life(name, 1), SHARD + 1);
             owned.see(&view);
             let term = Some(Term::from_claim(Moment::default()));
@@ -174,7 +179,7 @@ impl Model {
                 acts.push(Act::Leave { process });
             }
             if self.lacks(Rule::CompareView) {
-                acts.extend((0..of.view.members.len()).map(|member| Act::TakeOutStale { process, member }));
+                acts.push(Act::LeaveStale { process });
             }
             acts.push(Act::See { process });
             let seen = if self.half_seen { 1 << state.late.len() } else { 1 };
@@ -217,10 +222,9 @@ impl Model {
                 let next = if self.may_go(&state, &life) { state.view.without(&life) } else { None };
                 self.change(&mut state, next)
             }
-            Act::TakeOutStale { process, member } => {
-                let view = Arc::clone(&state.processes[process].view);
-                let life = &view.members[member].life;
-                let next = if self.may_go(&state, life) { view.without(life) } else { None };
+            Act::LeaveStale { process } => {
+                let of = &state.processes[process];
+                let next = of.view.weighed(&of.life, 0);
                 self.change(&mut state, next)
             }
             Act::See { process } => self.see(&mut state, process),
@@ -257,13 +261,17 @@ impl Model {
             }
             held.version = STANDS;
             let lapsed = Moment { boot_ms: now.boot_ms.saturating_sub(TIMING.lease_ms), wall_ms: 0 };
+            let at = |version: u64, mut sight: Sight| {
+                sight.version = version;
+                Some(sight)
+            };
             held.sight = match held.sight {
                 _ if !held.row.alive => None,
                 Some(sight) if sight.version == stands && sight.is_over(now, &TIMING) => {
                     Some(Sight::first(STANDS, lapsed))
                 }
-                Some(sight) if sight.version == stands => Some(Sight { version: STANDS, ..sight }),
-                Some(sight) if self.lacks(Rule::CompareBeat) => Some(Sight { version: 0, ..sight }),
+                Some(sight) if sight.version == stands => at(STANDS, sight),
+                Some(sight) if self.lacks(Rule::CompareBeat) => at(0, sight),
                 Some(_) | None => Some(Sight::first(STANDS, now)),
             };
         }

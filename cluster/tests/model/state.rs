@@ -141,10 +141,9 @@ pub(crate) enum Act {
     TakeOut {
         member: usize,
     },
-    /// A process writes the next view over whatever there is: only for the mutant.
-    TakeOutStale {
+    /// A process that has not seen the latest view writes its own next one over it: only for the mutant.
+    LeaveStale {
         process: usize,
-        member: usize,
     },
     /// It sees the latest view, and stops what is not its any more.
     See {
