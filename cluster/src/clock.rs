@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use conversa_actors::port::Clock;
 use conversa_engine::time::Time;
 
+use crate::member::Moment;
+
 /// The machine's clock, never running backwards.
 #[derive(Debug, Default)]
 pub struct WallClock {
@@ -32,18 +34,34 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A moment to measure from, by the larger of two clocks: one that never jumps but may stand still while a machine sleeps, and one that
-/// goes on while it sleeps but may be set.
+/// The machine's two clocks, in whole milliseconds.
+#[must_use]
+pub fn moment() -> Moment {
+    let boot = rustix::time::clock_gettime(AWAKE_OR_NOT);
+    let boot_ms = u64::try_from(boot.tv_sec).unwrap_or(0) * 1_000
+        + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000_000;
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Moment { boot_ms, wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
+}
+
+/// Goes on while the machine sleeps. Elsewhere only the wall clock does.
+#[cfg(target_os = "linux")]
+const AWAKE_OR_NOT: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const AWAKE_OR_NOT: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+
+/// A moment to measure from, by the larger of two clocks: one that is never set but stands still with a machine that a hypervisor stops,
+/// and one that goes on but may be set.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Since(tokio::time::Instant, SystemTime);
+pub(crate) struct Since(Moment);
 
 impl Since {
     pub(crate) fn now() -> Self {
-        Self(tokio::time::Instant::now(), SystemTime::now())
+        Self(moment())
     }
 
     /// At least as much as has passed, unless both clocks were wrong.
     pub(crate) fn elapsed(&self) -> std::time::Duration {
-        self.0.elapsed().max(self.1.elapsed().unwrap_or_default())
+        std::time::Duration::from_millis(moment().at_least_since(self.0))
     }
 }

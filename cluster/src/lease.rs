@@ -210,9 +210,11 @@ async fn renew(
     title: Arc<tokio::sync::Mutex<(u64, Title)>>,
     term: Arc<Term>,
 ) {
+    // When the change under way was first sent. A repeat counts from there: that attempt may have been made, and watchers count from it.
+    let mut asked: Option<Since> = None;
     loop {
         tokio::time::sleep(BEAT).await;
-        let sent = Since::now();
+        let sent = *asked.get_or_insert_with(Since::now);
         let mut standing = title.lock().await;
         let (version, title) = &*standing;
         let next = Title { beat: title.beat + 1, ..title.clone() };
@@ -221,6 +223,7 @@ async fn renew(
                 *standing = (version, next);
                 drop(standing);
                 *term.renewed.lock() = sent;
+                asked = None;
             }
             Err(ChangeError::Lost { found }) => {
                 tracing::error!(key, found, "somebody else has taken this node's lease");

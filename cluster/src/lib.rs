@@ -5,6 +5,8 @@
 pub mod clock;
 pub mod cql;
 pub mod lease;
+pub mod member;
+pub mod membership;
 pub mod node;
 pub mod place;
 pub mod register;

@@ -1,0 +1,191 @@
+//! Which shards this life owns, with their epochs, and the hand-over: everything that a view places elsewhere is stopped before the
+//! view is adopted, and what it gives is started when every life in it has adopted it or is over.
+
+use std::collections::BTreeMap;
+
+use super::Life;
+use super::row::Row;
+use super::view::View;
+
+/// A shard of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Shard {
+    /// It waits until everybody has adopted the view.
+    Awaited,
+    /// It is served, under the version of the view by which it was acquired.
+    Served {
+        /// That version.
+        epoch: u64,
+    },
+    /// It belongs to somebody else now, but its cells may still have something under way.
+    Stopping,
+    /// The same, but the latest view gives it back.
+    StoppingAwaited,
+}
+
+/// What a view changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Moves {
+    /// Cells of these shards are to stop, once what they append is definite; then [`Ownership::stopped`].
+    pub stop: Vec<u16>,
+    /// These are awaited.
+    pub awaited: usize,
+}
+
+/// What a life owns.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ownership {
+    life: Life,
+    /// The shards there are.
+    shards: u16,
+    version: u64,
+    held: BTreeMap<u16, Shard>,
+}
+
+impl Ownership {
+    /// Of a life that owns nothing yet, of `shards` shards in all.
+    #[must_use]
+    pub fn new(life: Life, shards: u16) -> Self {
+        Self { life, shards, version: 0, held: BTreeMap::new() }
+    }
+
+    /// A later view. An earlier one changes nothing.
+    pub fn see(&mut self, view: &View) -> Moves {
+        let mut moves = Moves::default();
+        if view.version <= self.version {
+            return moves;
+        }
+        self.version = view.version;
+        let placed = view.placed();
+        let here = view.life(&self.life).is_some();
+        for shard in 0..self.shards {
+            let mine = here
+                && crate::place::owner(&placed, shard).is_some_and(|placed| placed.node == self.life.node);
+            let (next, stops) = turn(self.held.get(&shard).copied(), mine);
+            match next {
+                Some(next) => self.held.insert(shard, next),
+                None => self.held.remove(&shard),
+            };
+            if stops {
+                moves.stop.push(shard);
+            }
+            moves.awaited += usize::from(matches!(next, Some(Shard::Awaited | Shard::StoppingAwaited)));
+        }
+        moves
+    }
+
+    /// The cells of a shard have stopped, and nothing of them is under way.
+    pub fn stopped(&mut self, shard: u16) {
+        match self.held.get(&shard) {
+            Some(Shard::Stopping) => {
+                self.held.remove(&shard);
+            }
+            Some(Shard::StoppingAwaited) => {
+                self.held.insert(shard, Shard::Awaited);
+            }
+            Some(Shard::Awaited | Shard::Served { .. }) | None => {}
+        }
+    }
+
+    /// The view that this life has adopted; none while something still stops.
+    #[must_use]
+    pub fn adopted(&self) -> Option<u64> {
+        let stops = self.held.values().any(|shard| matches!(shard, Shard::Stopping | Shard::StoppingAwaited));
+        (!stops).then_some(self.version)
+    }
+
+    /// The version of the latest view that was seen.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// True while a shard waits for others.
+    #[must_use]
+    pub fn awaits(&self) -> bool {
+        self.held.values().any(|shard| *shard == Shard::Awaited)
+    }
+
+    /// Starts what waited; the caller has made sure by [`is_adopted`] that everybody has adopted the view. Returns the shards.
+    pub fn start(&mut self) -> Vec<u16> {
+        if self.adopted().is_none() {
+            return Vec::new();
+        }
+        let epoch = self.version;
+        let awaited = self.held.iter_mut().filter(|(_, state)| **state == Shard::Awaited);
+        awaited
+            .map(|(shard, state)| {
+                *state = Shard::Served { epoch };
+                *shard
+            })
+            .collect()
+    }
+
+    /// The epoch under which a shard is served, if it is.
+    #[must_use]
+    pub fn epoch(&self, shard: u16) -> Option<u64> {
+        match self.held.get(&shard)? {
+            Shard::Served { epoch } => Some(*epoch),
+            Shard::Awaited | Shard::Stopping | Shard::StoppingAwaited => None,
+        }
+    }
+
+    /// All shards that are served, with their epochs.
+    pub fn served(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        self.held.iter().filter_map(|(shard, state)| match state {
+            Shard::Served { epoch } => Some((*shard, *epoch)),
+            Shard::Awaited | Shard::Stopping | Shard::StoppingAwaited => None,
+        })
+    }
+}
+
+impl Ownership {
+    /// All shards whose cells are to stop.
+    pub fn stopping(&self) -> impl Iterator<Item = u16> + '_ {
+        let stops = |state: &Shard| matches!(state, Shard::Stopping | Shard::StoppingAwaited);
+        self.held.iter().filter(move |(_, state)| stops(state)).map(|(shard, _)| *shard)
+    }
+}
+
+/// What becomes of a shard under a view that places it here or not, and whether its cells are to stop. What is served and stays keeps
+/// its epoch; what was given away and back in the meantime is acquired anew.
+fn turn(now: Option<Shard>, mine: bool) -> (Option<Shard>, bool) {
+    match (now, mine) {
+        (None, false) => (None, false),
+        (None | Some(Shard::Awaited), true) => (Some(Shard::Awaited), false),
+        (Some(Shard::Awaited), false) => (None, false),
+        (Some(served @ Shard::Served { .. }), true) => (Some(served), false),
+        (Some(Shard::Served { .. }), false) => (Some(Shard::Stopping), true),
+        (Some(Shard::Stopping | Shard::StoppingAwaited), true) => (Some(Shard::StoppingAwaited), false),
+        (Some(Shard::Stopping | Shard::StoppingAwaited), false) => (Some(Shard::Stopping), false),
+    }
+}
+
+/// What one member's row says to who waits for its adoption of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adoption {
+    /// It has adopted that view, or can do nothing more.
+    Done,
+    /// It has not yet.
+    Missing,
+    /// It is at a later view already: who waits must read that first. A node that skipped a view may go on serving what the skipped
+    /// one placed elsewhere, so a later adoption says nothing about an earlier view.
+    Later,
+}
+
+/// Judges one member's row.
+#[must_use]
+pub fn adoption(life: &Life, row: Option<&Row>, version: u64) -> Adoption {
+    match row {
+        Some(row) if row.ends(life) => Adoption::Done,
+        Some(row) if row.generation == life.generation && row.adopted == version => Adoption::Done,
+        Some(row) if row.generation == life.generation && row.adopted > version => Adoption::Later,
+        Some(_) | None => Adoption::Missing,
+    }
+}
+
+/// True when every life in the view has adopted just this view or is over: then what it gives may be started.
+pub fn is_adopted<'a>(view: &View, row: impl Fn(&Life) -> Option<&'a Row>) -> bool {
+    let mut lives = view.members.iter().map(|member| &member.life);
+    lives.all(|life| adoption(life, row(life), view.version) == Adoption::Done)
+}

@@ -1,0 +1,218 @@
+//! The shell of [`Machine`]: asks the register, keeps the time, and publishes what this node owns. It decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::member::machine::{Counts, Effect, Input, Key, Machine, Me, Over};
+use crate::member::term::Term;
+use crate::member::view::View;
+use crate::member::{Life, Moment, Timing};
+use crate::register::{ChangeError, Register};
+
+/// The clock of leases: [`crate::clock::moment`], or a test's.
+pub type LeaseClock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
+/// A request at the register that has no answer after this time has an unknown outcome.
+const REQUEST: Duration = Duration::from_secs(2);
+/// What is told to the machine and not yet taken in; whoever tells more waits.
+const INPUTS_MAX: usize = 256;
+
+/// What this node is and owns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owned {
+    /// Its life, once it has begun.
+    pub life: Option<Life>,
+    /// The latest view that is known.
+    pub view: Arc<View>,
+    /// The shards that it serves, with their epochs.
+    pub served: Arc<BTreeMap<u16, u64>>,
+    /// The shards whose cells are to stop; then [`Membership::stopped`].
+    pub stopping: Arc<BTreeSet<u16>>,
+    /// How its life ended, if it did: nothing is served then.
+    pub over: Option<Over>,
+}
+
+/// A node's membership. Dropped, the node stands still and is taken out by the others.
+#[derive(Debug)]
+pub struct Membership {
+    inputs: mpsc::Sender<Input>,
+    owned: watch::Receiver<Owned>,
+    shared: Arc<Shared>,
+    running: JoinHandle<()>,
+}
+
+struct Shared {
+    clock: LeaseClock,
+    timing: Timing,
+    term: Mutex<Option<Term>>,
+    counts: Mutex<Counts>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("term", &self.term)
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+impl Membership {
+    /// Makes this node a member of the cluster whose register that is.
+    #[must_use]
+    pub fn start(
+        register: Arc<dyn Register>,
+        me: Me,
+        shards: u16,
+        timing: Timing,
+        clock: LeaseClock,
+    ) -> Self {
+        let (inputs, told) = mpsc::channel(INPUTS_MAX);
+        let (publish, owned) = watch::channel(Owned::default());
+        let shared = Arc::new(Shared { clock, timing, term: Mutex::default(), counts: Mutex::default() });
+        let machine = Machine::new(me, timing, shards);
+        let shell =
+            Shell { machine, register, requests: JoinSet::new(), publish, shared: Arc::clone(&shared) };
+        let running = tokio::spawn(shell.run(told));
+        Self { inputs, owned, shared, running }
+    }
+
+    /// What it owns, as that changes.
+    #[must_use]
+    pub fn owned(&self) -> watch::Receiver<Owned> {
+        self.owned.clone()
+    }
+
+    /// True while the node may acknowledge, tell and push: nobody can have taken its shards over.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let now = (self.shared.clock)();
+        self.shared.term.lock().is_some_and(|term| term.holds(now, &self.shared.timing))
+    }
+
+    /// What it has done, for metrics.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        *self.shared.counts.lock()
+    }
+
+    /// The cells of these shards have stopped, and nothing of them is under way.
+    pub async fn stopped(&self, shards: impl IntoIterator<Item = u16>) {
+        for shard in shards {
+            self.tell(Input::Stopped(shard)).await;
+        }
+    }
+
+    /// A link's frame told of this version of the view.
+    pub async fn heard(&self, version: u64) {
+        self.tell(Input::Heard(version)).await;
+    }
+
+    /// Leaves, shard by shard; ends with [`Over::Left`] in what is published.
+    pub async fn leave(&self) {
+        self.tell(Input::Leave).await;
+    }
+
+    async fn tell(&self, input: Input) {
+        // When it has ended there is nothing to tell it.
+        let _ended = self.inputs.send(input).await;
+    }
+}
+
+struct Shell {
+    machine: Machine,
+    register: Arc<dyn Register>,
+    /// One of a key at most.
+    requests: JoinSet<Input>,
+    publish: watch::Sender<Owned>,
+    shared: Arc<Shared>,
+}
+
+impl Shell {
+    async fn run(mut self, mut told: mpsc::Receiver<Input>) {
+        let mut ticks = interval(Duration::from_millis(self.shared.timing.look_ms));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.machine.over().is_none() {
+            let input = tokio::select! {
+                _ = ticks.tick() => Input::Tick,
+                Some(Ok(answer)) = self.requests.join_next() => answer,
+                input = told.recv() => match input {
+                    Some(input) => input,
+                    None => return,
+                },
+            };
+            let effects = self.machine.step((self.shared.clock)(), input);
+            // Before anything else: whoever is over must not acknowledge.
+            *self.shared.term.lock() = self.machine.term().copied();
+            *self.shared.counts.lock() = self.machine.counts();
+            self.perform(effects);
+            self.publish();
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Read(key) => drop(self.requests.spawn(read(Arc::clone(&self.register), key))),
+                Effect::Change { key, expected, value } => {
+                    drop(self.requests.spawn(change(Arc::clone(&self.register), key, expected, value)));
+                }
+                Effect::Seen(view) => {
+                    tracing::info!(
+                        version = view.version,
+                        members = view.members.len(),
+                        "the view has changed"
+                    );
+                }
+                Effect::Over(over) => tracing::warn!(?over, "this node is no member any more"),
+                // Published.
+                Effect::Stop(_) | Effect::Start { .. } => {}
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let owned = self.machine.owned();
+        let now = Owned {
+            life: self.machine.life(),
+            view: Arc::clone(self.machine.view()),
+            served: Arc::new(owned.map(|owned| owned.served().collect()).unwrap_or_default()),
+            stopping: Arc::new(owned.map(|owned| owned.stopping().collect()).unwrap_or_default()),
+            over: self.machine.over(),
+        };
+        self.publish.send_if_modified(|before| {
+            let changed = *before != now;
+            *before = now;
+            changed
+        });
+    }
+}
+
+async fn read(register: Arc<dyn Register>, key: Key) -> Input {
+    let held = match timeout(REQUEST, register.read(&key.name())).await {
+        Ok(Ok(held)) => Ok(held),
+        Ok(Err(_)) | Err(_) => Err(()),
+    };
+    Input::Read { key, held }
+}
+
+async fn change(register: Arc<dyn Register>, key: Key, expected: u64, value: Bytes) -> Input {
+    let outcome = match timeout(REQUEST, register.change(&key.name(), expected, value)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ChangeError::Unknown("the register did not answer in time".into())),
+    };
+    Input::Changed { key, outcome }
+}
