@@ -77,7 +77,7 @@ fn heals(model: &Model, state: &State) -> bool {
     const ONE_IN: u64 = 64;
     let mut hasher = DefaultHasher::new();
     state.hash(&mut hasher);
-    if hasher.finish() % ONE_IN != 0 && !model.lacks(Rule::OverIsAdopted) {
+    if !hasher.finish().is_multiple_of(ONE_IN) && !model.lacks(Rule::OverIsAdopted) {
         return true;
     }
     let begun = |process: &usize| {
