@@ -55,7 +55,7 @@ async fn a_closed_queue_says_when_it_opens_and_keeps_messages_until_then() {
     mei.ask(json!({ "m": "presence.set", "d": { "state": "online" } })).await;
     let cv = opened(&mut visitor, "en").await;
     done(&mut visitor, "human.request", &cv, json!({})).await;
-    let told = until(&mut visitor, "message.created").await;
+    let told = until(&mut visitor, "message.created").await["message"].clone();
     let text = told["content"]["text"].as_str().expect("text").to_owned();
     assert_eq!(told["author"]["kind"], "system");
     assert!(text.contains("kept") && text.contains("09:00 (Asia/Shanghai)"), "{text}");
@@ -80,7 +80,7 @@ async fn a_visitor_of_a_closed_queue_may_wait_for_whoever_is_there() {
     mei.ask(json!({ "m": "presence.set", "d": { "state": "online" } })).await;
     let cv = opened(&mut visitor, "zh").await;
     done(&mut visitor, "human.request", &cv, json!({})).await;
-    let told = until(&mut visitor, "message.created").await;
+    let told = until(&mut visitor, "message.created").await["message"].clone();
     let text = told["content"]["text"].as_str().expect("text").to_owned();
     assert!(text.contains("您可以继续等候"), "{text}");
     until(&mut mei, "conversation.offered").await;
@@ -142,7 +142,7 @@ async fn a_visitor_says_how_it_was_and_the_board_adds_it_up() {
     assert_eq!(early["err"]["code"], "gone");
     done(&mut visitor, "conversation.close", &cv, json!({})).await;
     assert_eq!(until(&mut visitor, "survey.asked").await["survey"], "nps");
-    let asked = until(&mut visitor, "message.created").await;
+    let asked = until(&mut visitor, "message.created").await["message"].clone();
     assert_eq!(asked["content"]["options"].as_array().map(Vec::len), Some(11));
     let wrong = visitor.ask(rate(json!({ "score": 11 }))).await;
     assert_eq!((&wrong["err"]["code"], &wrong["err"]["field"]), (&json!("bad_request"), &json!("score")));

@@ -111,6 +111,7 @@ const DOCS: &[(&str, &str)] = &[
         "tenants.hours.holidays",
         "Dates with other hours, for instance 2026-10-01; closed where the list is empty.",
     ),
+    ("tenants.hours.holidays.*", "On this date: a list such as 09:00-12:00; closed where it is empty."),
     ("tenants.queues", "Its queues; the first is the default."),
     ("tenants.queues.id", "Its name."),
     ("tenants.queues.name_zh", "As people read it, in Chinese."),

@@ -33,10 +33,12 @@ pub(super) const CORRUPTIONS: &[Corruption] = &[
     corruption("somebody gets it who has not accepted", &["I6"], |h| {
         let offered = |event: &HandoverEvent| matches!(event, HandoverEvent::Offered { .. });
         edit(h, |log| {
-            after(log, offered).is_some_and(|place| {
-                let taken = handover(&log[place].event).is_some_and(taken);
-                taken && remove(log, place - 1)
-            })
+            // Goals, silence and words may come between the two.
+            let place = (0..log.len()).find(|&place| {
+                let next = log[place + 1..].iter().find_map(|entry| handover(&entry.event));
+                handover(&log[place].event).is_some_and(offered) && next.is_some_and(taken)
+            });
+            place.is_some_and(|place| remove(log, place))
         })
     }),
     corruption("a second handover begins beside the first", &["I6"], |h| {

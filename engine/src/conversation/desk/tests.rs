@@ -197,6 +197,19 @@ fn each_cell_of_the_table_is_what_a_conversation_does() {
             "SeeCustomer Supervisor Other",
             "MergeCustomer Agent Other",
             "MergeCustomer Supervisor Other",
+            "Follow Visitor Own",
+            "Follow Agent Own",
+            "Follow Agent Asked",
+            "Follow Agent Other",
+            "Follow Supervisor Own",
+            "Follow Supervisor Asked",
+            "Follow Supervisor Other",
+            "SeeQueue Agent Own",
+            "SeeQueue Agent Asked",
+            "SeeQueue Agent Other",
+            "SeeQueue Supervisor Own",
+            "SeeQueue Supervisor Asked",
+            "SeeQueue Supervisor Other",
         ]
     );
 }
