@@ -52,6 +52,10 @@ enum Command {
     Rebuild(rebuild::RebuildArgs),
     /// List the calls to channels that were given up, have one made again, or forget one
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// Print the JSON Schema of the frames of protocol v1, as `/v1/schema.json` serves it
+    ///
+    /// `conversa schema > gateway/docs/v1.schema.json` writes the checked-in document anew.
+    Schema,
     /// Sign tokens for visitors, agents or supervisors
     Token(token::TokenArgs),
 }
@@ -77,6 +81,10 @@ pub fn main() -> ExitCode {
                 .map(|report| if report.clean() { ExitCode::SUCCESS } else { ExitCode::from(1) }),
             Command::Rebuild(args) => rebuild::rebuild(args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
+            Command::Schema => {
+                print!("{}", crate::schema::text());
+                Ok(ExitCode::SUCCESS)
+            }
             Command::Token(args) => token::token(args),
         }
     });

@@ -14,6 +14,7 @@ mod problem;
 mod push;
 pub mod replay;
 mod rest;
+pub mod schema;
 mod server;
 mod settings;
 mod socket;

@@ -42,6 +42,7 @@ pub(crate) fn router(edge: &Arc<Edge>) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/v1/schema.json", get(schema))
         .route("/v1/ws", get(socket::upgrade))
         .route("/v1/dev/tokens", post(development::token))
         .route("/v1/dev/people", get(development::people))
@@ -75,6 +76,11 @@ pub(crate) fn router(edge: &Arc<Edge>) -> Router {
         .merge(push::routes())
         .fallback(pages::page)
         .with_state(Arc::clone(edge))
+}
+
+/// `GET /v1/schema.json`: the frames of the socket, for authors of clients.
+async fn schema() -> Response {
+    ([(header::CONTENT_TYPE, "application/schema+json")], crate::schema::text()).into_response()
 }
 
 async fn ready(State(edge): State<Arc<Edge>>) -> Response {

@@ -164,6 +164,7 @@ impl Client {
         loop {
             let message = self.stream.next().await.expect("the stream goes on").expect("a message");
             if let Some(frame) = decode(&message) {
+                super::schema::sent_by_the_node(&frame);
                 return frame;
             }
         }
