@@ -56,7 +56,7 @@ fn a_room_names_only_rooms_to_its_left() {
 
 #[test]
 fn only_this_file_names_that() {
-    let rules: [(&str, &str, &[&str]); 8] = [
+    let rules: [(&str, &str, &[&str]); 9] = [
         ("actors", "ractor::", &["actors/src/cell.rs"]),
         (
             "cluster",
