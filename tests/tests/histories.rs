@@ -138,12 +138,13 @@ fn every_corruption_of_a_history_is_found() {
     assert!(CORRUPTIONS.len() >= 40);
     let clean: Vec<History> = (0..150).map(|seed| run(seed, None).history).collect();
     for Corruption { name, breaks, corrupt } in CORRUPTIONS.iter().chain(handover::CORRUPTIONS) {
-        let mut corrupted = clean.iter().filter_map(|history| {
-            let mut history = history.clone();
-            corrupt(&mut history).then_some(history)
-        });
-        let history = corrupted
-            .next()
+        let corrupted = |mut history: History| corrupt(&mut history).then_some(history);
+        // What seldom happens is looked for in more of them.
+        let more = || (150..1_500).find_map(|seed| corrupted(run(seed, None).history));
+        let history = clean
+            .iter()
+            .find_map(|history| corrupted(history.clone()))
+            .or_else(more)
             .unwrap_or_else(|| panic!("{name}: no history has anything to corrupt in this way"));
         let found = check(&history);
         let right = found.iter().any(|violation| breaks.contains(&violation.invariant));
