@@ -95,7 +95,8 @@ pub struct Sqlite {
 type Readers = Arc<read::Pool>;
 
 impl Sqlite {
-    /// Opens the store in `folder`, creating it when it is not there.
+    /// Opens the store in `folder`, creating it when it is not there. Whoever waits for a write is told in the runtime that this is called
+    /// in, which must outlive the store; without one, on the writer's thread.
     ///
     /// # Errors
     /// See [`OpenError`]: each says what to do.
