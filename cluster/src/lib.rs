@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod cql;
 pub mod lease;
+pub mod link;
 pub mod member;
 pub mod membership;
 pub mod node;

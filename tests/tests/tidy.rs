@@ -56,7 +56,7 @@ fn a_room_names_only_rooms_to_its_left() {
 
 #[test]
 fn only_this_file_names_that() {
-    let rules: [(&str, &str, &[&str]); 9] = [
+    let rules: [(&str, &str, &[&str]); 11] = [
         ("actors", "ractor::", &["actors/src/cell.rs"]),
         (
             "cluster",
@@ -87,6 +87,8 @@ fn only_this_file_names_that() {
         ("gateway", "jsonwebtoken::", &["gateway/src/auth.rs", "gateway/src/push/token.rs"]),
         ("cluster", "getrandom::", &["cluster/src/clock.rs"]),
         ("cluster", "rustix::", &["cluster/src/clock.rs"]),
+        ("cluster", "tonic::", &["cluster/src/link/transport.rs"]),
+        ("cluster", "rustls::", &["cluster/src/link/tls.rs"]),
         ("engine", "jieba_rs::", &["engine/src/text/token.rs"]),
         (
             "engine",
