@@ -36,8 +36,8 @@ use tokio::time::{Instant, timeout};
 use crate::member::Life;
 use hello::Own;
 use peer::Peer;
-pub use tls::{Security, TlsError, TlsFiles};
-use tls::{Tls, can_be_certified};
+use tls::Tls;
+pub use tls::{Security, TlsError, TlsFiles, is_node_name};
 
 /// The largest frame, bytes.
 pub const FRAME_MAX: usize = 1024 * 1024;
@@ -223,7 +223,7 @@ impl Links {
     /// See [`LinkError`].
     pub async fn start(settings: LinkSettings, handler: Arc<dyn Handler>) -> Result<Self, LinkError> {
         let LinkSettings { listen, security, cluster, life, queue } = settings;
-        if !can_be_certified(&life.node) {
+        if !is_node_name(&life.node) {
             return Err(LinkError::Node(life.node.to_string()));
         }
         if cluster.is_empty() || cluster.len() > hello::NAME_MAX {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cluster;
 mod dead_letters;
 mod rebuild;
 mod run;
@@ -58,6 +59,8 @@ enum Command {
     Schema,
     /// Sign tokens for visitors, agents or supervisors
     Token(token::TokenArgs),
+    /// Prepare what the nodes of a cluster need: certificates
+    Cluster(cluster::ClusterArgs),
 }
 
 /// Runs the command; what goes wrong is printed with what to do.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Token(args) => token::token(args),
+            Command::Cluster(args) => cluster::cluster(args),
         }
     });
     outcome.unwrap_or_else(|error| fail(&error))

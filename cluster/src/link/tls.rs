@@ -150,8 +150,9 @@ fn is_for(certificate: &CertificateDer<'_>, node: &str) -> bool {
     ParsedCertificate::try_from(certificate).is_ok_and(|parsed| verify_server_name(&parsed, &name).is_ok())
 }
 
-/// True for names that a certificate can carry.
-pub(super) fn can_be_certified(node: &str) -> bool {
+/// True for names that a certificate can carry: those of hosts.
+#[must_use]
+pub fn is_node_name(node: &str) -> bool {
     matches!(ServerName::try_from(node), Ok(ServerName::DnsName(_)))
 }
 
