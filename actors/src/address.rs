@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use conversa_engine::ids::{BotId, ConversationId, PersonId, QueueId, SHARDS, TenantId, shard_of};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::registry;
 
 /// One actor of one tenant.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +42,22 @@ impl Address {
                 None => shard_of(&self.tenant, &self.key),
             },
         }
+    }
+}
+
+/// As it goes to other nodes: tenant, kind, key.
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.tenant, self.kind, &self.key).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (tenant, kind, key): (TenantId, &str, Arc<str>) = Deserialize::deserialize(deserializer)?;
+        let kind = registry::kind(kind)
+            .ok_or_else(|| de::Error::custom(format!("this version knows no kind of actor {kind:?}")))?;
+        Ok(Self { tenant, kind, key })
     }
 }
 

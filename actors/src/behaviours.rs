@@ -27,9 +27,17 @@ pub use rating::{Command as RatingCommand, Event as RatingEvent, Rating};
 pub use reach::Reach;
 pub use session::{Command as SessionCommand, Event as SessionEvent, REOPEN_MS, Session};
 
+use conversa_engine::ids::PersonId;
+
 use crate::behaviour::Behaviour;
 
 pub(crate) use conversation::alert_of;
+
+/// True for those who ask; everybody else works here.
+#[must_use]
+pub fn is_visitor(person: &PersonId) -> bool {
+    person.as_str().starts_with("vi_")
+}
 
 /// The kind of conversations.
 pub const CONVERSATION: &str = Conversation::KIND;

@@ -2,11 +2,13 @@
 //! and lets what is idle go.
 
 mod alarm;
+mod far;
 mod hearing;
 mod meters;
 mod outside;
 mod perform;
 mod roster;
+mod shards;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use conversa_engine::time::Time;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
+pub use far::FarAsker;
+pub(crate) use far::{Ear, Far};
 pub use meters::Meters;
 pub use perform::Performed;
 pub use roster::Seat;
@@ -29,13 +33,16 @@ use crate::cell::machine::{Accepted, Answer, Asker, Input, Request, SocketAsker,
 use crate::cell::{Inbox, Region};
 use crate::letter::{Payload, decode};
 use crate::lobby::{Lobby, Socket};
+use crate::port::mesh::Mesh;
 use crate::port::outside::Outside;
 use crate::port::{Clock, Journal, Rows, StoreError};
 use crate::registry;
 use crate::tenant::{InForce, Tenant};
 use crate::watcher::Gathering;
 use alarm::{Alarm, Bell};
+use far::Route;
 use roster::Roster;
+use shards::Shards;
 
 /// Inputs from outside that wait in one mailbox; beyond it requests are refused and letters come again.
 pub const MAILBOX_MAX: usize = 256;
@@ -69,13 +76,16 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// The way to people who hold no socket.
     pub outside: Arc<dyn Outside>,
+    /// The other nodes; a host without them is alone and serves everything.
+    pub mesh: Option<Arc<dyn Mesh>>,
 }
 
 /// The host of all cells of a node.
 pub struct Host {
     ports: Ports,
     bounds: Bounds,
-    epoch: u64,
+    shards: Shards,
+    far: Option<Arc<Far>>,
     tenants: HashMap<TenantId, InForce>,
     regions: HashMap<&'static str, Region>,
     roster: Roster,
@@ -93,7 +103,8 @@ impl std::fmt::Debug for Host {
 }
 
 impl Host {
-    /// Starts the supervisors and the tasks that wake cells and let them rest.
+    /// Starts the supervisors and the tasks that wake cells and let them rest. Alone it serves everything under `epoch`; among others it
+    /// serves what it is given by [`Host::gain`].
     ///
     /// # Errors
     /// When the actor runtime cannot start.
@@ -109,21 +120,26 @@ impl Host {
             let region = Region::start().await.map_err(|error| StoreError(error.to_string()))?;
             regions.insert(kind, region);
         }
+        let far = ports.mesh.clone().map(|mesh| Arc::new(Far::new(mesh)));
         let host = Arc::new(Self {
             ports,
             bounds,
-            epoch,
+            shards: Shards::all(if far.is_some() { 0 } else { epoch }),
+            lobby: Lobby::among(far.clone()),
+            far,
             tenants: tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant.into())).collect(),
             regions,
             roster: Roster::default(),
             alarm: Alarm::default(),
             gathering: Mutex::default(),
-            lobby: Lobby::default(),
             calls: Arc::new(Semaphore::new(outside::CALLS_MAX)),
             meters: Meters::default(),
         });
         tokio::spawn(alarm::ring(Arc::downgrade(&host)));
         tokio::spawn(roster::sweep(Arc::downgrade(&host)));
+        if host.far.is_some() {
+            tokio::spawn(far::tend(Arc::downgrade(&host)));
+        }
         Ok(host)
     }
 
@@ -139,7 +155,7 @@ impl Host {
         &self.lobby
     }
 
-    /// The journal.
+    /// The journal itself: what it says of an actor of another node is certain only there, see [`Host::read_log`].
     #[must_use]
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.ports.journal
@@ -202,7 +218,13 @@ impl Host {
 
     /// Something fleeting that a person wants to show to the others of an actor; dropped when the actor has too much to do.
     pub fn murmur(self: &Arc<Self>, to: &Address, from: PersonId, kind: &'static str, d: serde_json::Value) {
-        let _ = self.deliver(to, Input::Murmur { from, kind, d });
+        let _ = self.deliver(to, Input::Murmur { from, kind: kind.into(), d });
+    }
+
+    /// True while the person has a connected socket on any node.
+    #[must_use]
+    pub fn is_connected(&self, tenant: &TenantId, person: &PersonId) -> bool {
+        self.lobby.holds(tenant, person) || self.far.as_ref().is_some_and(|far| far.holds(tenant, person))
     }
 
     fn submit(self: &Arc<Self>, to: &Address, request: Request) {
@@ -210,9 +232,7 @@ impl Host {
             && let Input::Request(Request { asker, .. }) = *refused
         {
             self.meters.overloaded.add();
-            let refusal =
-                Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250);
-            asker.answer(Err(refusal));
+            asker.answer(Err(overloaded()));
         }
     }
 
@@ -221,12 +241,14 @@ impl Host {
     /// # Errors
     /// `unavailable` or `deadline` when the actor does not answer.
     pub async fn view(self: &Arc<Self>, of: &Address) -> Result<View, Refusal> {
+        self.view_far(of).await
+    }
+
+    async fn view_here(self: &Arc<Self>, of: &Address) -> Result<View, Refusal> {
         self.hear(of);
         let (reply, view) = oneshot::channel();
-        if self.deliver(of, Input::View(reply)).is_err() {
-            return Err(
-                Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250)
-            );
+        if self.deliver_here(of, Input::View(reply)).is_err() {
+            return Err(overloaded());
         }
         match tokio::time::timeout(ASK, view).await {
             Ok(Ok(view)) => Ok(view),
@@ -253,15 +275,33 @@ impl Host {
     /// # Errors
     /// The input, when the mailbox is full or the actor may not run now.
     pub(crate) fn deliver(self: &Arc<Self>, to: &Address, input: Input) -> Result<(), Box<Input>> {
+        match &self.far {
+            None => self.deliver_here(to, input),
+            Some(_) => self.deliver_since(to, input, self.now()),
+        }
+    }
+
+    /// The same, of an input that came at `since`.
+    fn deliver_since(self: &Arc<Self>, to: &Address, input: Input, since: Time) -> Result<(), Box<Input>> {
+        match (self.route(to.shard()), &self.far) {
+            (Route::Here, _) | (_, None) => self.deliver_here(to, input),
+            (Route::There(node), Some(far)) => self.forward(far, &node, to, input, since),
+            (Route::Nowhere, Some(far)) => far.park(since, to, input),
+        }
+    }
+
+    fn deliver_here(self: &Arc<Self>, to: &Address, input: Input) -> Result<(), Box<Input>> {
         self.roster.deliver(to, input, self.now(), |seat| self.spawn(to, seat))
     }
 
+    /// Under the lock of the roster: a shard that is let go is looked through after that.
     fn spawn(self: &Arc<Self>, address: &Address, seat: Seat) -> Option<Inbox> {
+        let epoch = self.shards.epoch(address.shard())?;
         let tenant = self.tenants.get(&address.tenant)?;
         let setting = Setting {
             address: address.clone(),
             tenant: tenant.clone(),
-            epoch: self.epoch,
+            epoch,
             followers: &[],
             watchers: Vec::new(),
             snapshot_events: SNAPSHOT_EVENTS,
@@ -277,8 +317,15 @@ impl Host {
     /// # Errors
     /// When the rows cannot be read.
     pub async fn wake(self: &Arc<Self>) -> Result<usize, StoreError> {
+        self.wake_shards(0..SHARDS).await
+    }
+
+    async fn wake_shards(
+        self: &Arc<Self>,
+        shards: impl IntoIterator<Item = u16>,
+    ) -> Result<usize, StoreError> {
         let mut found = 0;
-        for shard in 0..SHARDS {
+        for shard in shards {
             let partition = wake_partition(shard);
             let mut after = String::new();
             loop {
@@ -339,4 +386,8 @@ impl Host {
         }
         true
     }
+}
+
+fn overloaded() -> Refusal {
+    Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250)
 }

@@ -17,8 +17,9 @@ use conversa_engine::ids::{PersonId, TenantId};
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
-use crate::behaviours::{CONVERSATION, alert_of};
+use crate::behaviours::{CONVERSATION, alert_of, is_visitor};
 use crate::cell::machine::Push;
+use crate::host::{Ear, Far};
 
 pub use socket::{Murmur, Out, Socket};
 pub use topics::{TOPICS_MAX, TooMany, Topic, Topics};
@@ -40,6 +41,8 @@ pub struct Lobby {
     alerts: AtomicU64,
     topics: Topics,
     hasher: RandomState,
+    /// The other nodes, which are told whose sockets are here.
+    far: Option<Arc<Far>>,
 }
 
 type People = HashMap<Person, Vec<Arc<Socket>>, RandomState>;
@@ -52,11 +55,29 @@ impl Default for Lobby {
             alerts: AtomicU64::new(0),
             topics: Topics::default(),
             hasher: RandomState::default(),
+            far: None,
         }
     }
 }
 
 impl Lobby {
+    /// The sockets of one node among others.
+    pub(crate) fn among(far: Option<Arc<Far>>) -> Self {
+        Self { topics: Topics::among(far.clone()), far, ..Self::default() }
+    }
+
+    fn here(&self, ear: impl FnOnce() -> Ear) {
+        if let Some(far) = &self.far {
+            far.here(ear());
+        }
+    }
+
+    fn gone(&self, ear: impl FnOnce() -> Ear) {
+        if let Some(far) = &self.far {
+            far.gone(ear());
+        }
+    }
+
     fn stripe(&self, person: &Person) -> &Mutex<People> {
         let hash = self.hasher.hash_one(&person.1);
         &self.stripes[usize::try_from(hash % STRIPES as u64).expect("below 64")]
@@ -67,6 +88,9 @@ impl Lobby {
         let person = (socket.tenant().clone(), socket.person().clone());
         let mut people = self.stripe(&person).lock();
         let sockets = people.entry(person).or_default();
+        if sockets.is_empty() {
+            self.here(|| Ear::Person(socket.tenant().clone(), socket.person().clone()));
+        }
         let same = sockets.iter().position(|old| old.device() == socket.device());
         let replaced = same.map(|place| sockets.swap_remove(place));
         if let Some(old) = &replaced {
@@ -91,6 +115,7 @@ impl Lobby {
         let last = there && sockets.iter().all(|other| other.parked());
         if sockets.is_empty() {
             people.remove(&person);
+            self.gone(|| Ear::Person(person.0, person.1));
         }
         last
     }
@@ -147,7 +172,12 @@ impl Lobby {
     /// From now on the socket is shown how the company's agents are, until it is detached.
     pub fn watch(&self, socket: &Arc<Socket>) {
         if !socket.set_watching(true) {
-            self.watchers.lock().entry(socket.tenant().clone()).or_default().push(Arc::clone(socket));
+            let mut watchers = self.watchers.lock();
+            let sockets = watchers.entry(socket.tenant().clone()).or_default();
+            if sockets.is_empty() {
+                self.here(|| Ear::Watchers(socket.tenant().clone()));
+            }
+            sockets.push(Arc::clone(socket));
         }
     }
 
@@ -159,12 +189,22 @@ impl Lobby {
             sockets.retain(|other| other.id() != socket.id());
             if sockets.is_empty() {
                 watchers.remove(socket.tenant());
+                self.gone(|| Ear::Watchers(socket.tenant().clone()));
             }
         }
     }
 
-    /// Shows an event on all sockets of a person, or of those who watch, and on those that follow the conversation.
+    /// Shows an event on all sockets of a person, or of those who watch, and on those that follow the conversation. What alarms is counted.
     pub fn push(&self, push: &Push) {
+        let event = push.event.as_ref().filter(|_| push.person.as_str() == WATCHERS);
+        if event.and_then(|event| event.downcast_ref::<Event>()).and_then(alert_of).is_some() {
+            self.alerts.fetch_add(1, Ordering::Relaxed);
+        }
+        self.show(push);
+    }
+
+    /// The same, without counting: the node that it comes from has counted it.
+    pub(crate) fn show(&self, push: &Push) {
         if push.person.as_str() == WATCHERS {
             let watchers = self.watchers.lock();
             let sockets = watchers.get(&push.source.tenant).into_iter().flatten();
@@ -172,8 +212,7 @@ impl Lobby {
             let event = push.event.as_ref().and_then(|event| event.downcast_ref::<Event>());
             match event.and_then(alert_of) {
                 Some(d) => {
-                    self.alerts.fetch_add(1, Ordering::Relaxed);
-                    let murmur = Arc::new(Murmur { source: push.source.clone(), kind: ALERT, d });
+                    let murmur = Arc::new(Murmur { source: push.source.clone(), kind: ALERT.into(), d });
                     sockets.for_each(|socket| socket.murmur(&murmur));
                 }
                 None if push.source.kind == CONVERSATION => {}
@@ -188,6 +227,39 @@ impl Lobby {
         }
         drop(people);
         self.topics.push(push);
+    }
+
+    /// Whose sockets are here.
+    pub(crate) fn ears(&self) -> Vec<Ear> {
+        let mut ears = Vec::new();
+        for stripe in &self.stripes {
+            ears.extend(
+                stripe.lock().keys().map(|(tenant, person)| Ear::Person(tenant.clone(), person.clone())),
+            );
+        }
+        ears.extend(self.watchers.lock().keys().cloned().map(Ear::Watchers));
+        ears.extend(self.topics.followed());
+        ears
+    }
+
+    fn each(&self, mut what: impl FnMut(&Socket)) {
+        for stripe in &self.stripes {
+            stripe.lock().values().flatten().for_each(|socket| what(socket));
+        }
+    }
+
+    /// Events of actors in these shards may have passed by: the journals are read on from what was shown.
+    pub(crate) fn read_on(&self, moved: impl Fn(u16) -> bool) {
+        self.each(|socket| socket.doubt(&moved));
+    }
+
+    /// People who serve may have been given conversations that no event has told of: they look.
+    pub(crate) fn look_up(&self) {
+        self.each(|socket| {
+            if !is_visitor(socket.person()) {
+                socket.push_out(Out::LookUp);
+            }
+        });
     }
 
     /// True when a socket of the person has acknowledged event `o` of a conversation.

@@ -3,6 +3,7 @@
 //! Errors are definite unless they say `Unknown`: nothing happened, nothing will.
 
 pub mod memory;
+pub mod mesh;
 pub mod outside;
 pub mod recorder;
 

@@ -1,15 +1,19 @@
 //! The list of behaviours. Adding one is its file and its line here.
 
+use std::any::Any;
+use std::sync::Arc;
+
+use bytes::Bytes;
 use conversa_engine::conversation;
 use futures_util::future::BoxFuture;
 
-use crate::behaviour::Behaviour;
+use crate::behaviour::{Behaviour, Shown};
 use crate::behaviours::{
     Agent, Bot, Claim, Conversation, Courier, DeadLetters, Identity, Intake, Queue, Rating, Reach, Session,
 };
 use crate::cell::core::{Core, Setting};
 use crate::cell::machine::Machine;
-use crate::letter::Payload;
+use crate::letter::{Payload, decode, encode};
 use crate::port::StoreError;
 use crate::watcher::{Refold, Refolded, Slot, Watcher, refold};
 use crate::watchers::{Quality, Summary, Voice};
@@ -42,6 +46,10 @@ pub struct Line {
     pub make: fn(Setting) -> Box<dyn Machine>,
     /// The command that a conversation's event is for it.
     pub command: fn(&conversation::Event) -> Option<Payload>,
+    /// An event of it as it goes to another node.
+    bytes: fn(&Shown) -> Option<Bytes>,
+    /// The same, as it comes from there.
+    event: fn(&[u8]) -> Option<Shown>,
 }
 
 /// A behaviour that may follow conversations.
@@ -52,6 +60,8 @@ const fn line<B: Behaviour>() -> Line {
         kind: B::KIND,
         make: |setting| Box::new(Core::<B>::new(setting)),
         command: |event| B::follows(event).map(Payload::of),
+        bytes: |event| event.downcast_ref::<B::Event>().map(encode),
+        event: |bytes| decode::<B::Event>(bytes).ok().map(|event| Arc::new(event) as Shown),
     }
 }
 
@@ -64,6 +74,10 @@ pub struct Watching {
     pub interest: fn(&conversation::Event) -> bool,
     /// Makes the core of a slot.
     pub make: fn(Setting) -> Box<dyn Machine>,
+    /// Totals as they go to another node.
+    bytes: fn(&(dyn Any + Send)) -> Option<Bytes>,
+    /// The same, as they come from there.
+    totals: fn(&[u8]) -> Option<Box<dyn Any + Send>>,
     /// Folds all journals again.
     pub refold: fn(&Refold) -> BoxFuture<'_, Result<Refolded, StoreError>>,
 }
@@ -73,8 +87,30 @@ const fn watching<W: Watcher>() -> Watching {
         name: W::NAME,
         interest: W::interest,
         make: |setting| Box::new(Slot::<W>::new(setting)),
+        bytes: |totals| totals.downcast_ref::<W::Totals>().map(encode),
+        totals: |bytes| decode::<W::Totals>(bytes).ok().map(|totals| Box::new(totals) as Box<dyn Any + Send>),
         refold: refold::<W>,
     }
+}
+
+/// An event of an actor of `kind` as it goes to another node.
+pub(crate) fn event_bytes(kind: &str, event: &Shown) -> Option<Bytes> {
+    BEHAVIOURS.iter().find(|line| line.kind == kind).and_then(|line| (line.bytes)(event))
+}
+
+/// The same, as it comes from there.
+pub(crate) fn event_of(kind: &str, bytes: &[u8]) -> Option<Shown> {
+    BEHAVIOURS.iter().find(|line| line.kind == kind).and_then(|line| (line.event)(bytes))
+}
+
+/// A watcher's totals as they go to another node.
+pub(crate) fn totals_bytes(name: &str, totals: &(dyn Any + Send)) -> Option<Bytes> {
+    WATCHERS.iter().find(|watching| watching.name == name).and_then(|watching| (watching.bytes)(totals))
+}
+
+/// The same, as they come from there.
+pub(crate) fn totals_of(name: &str, bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+    WATCHERS.iter().find(|watching| watching.name == name).and_then(|watching| (watching.totals)(bytes))
 }
 
 /// The kind or watcher of this name.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, slot_key, slot_of};
 use crate::cell::core::Setting;
 use crate::cell::envelope::{Envelope, unseal};
-use crate::cell::machine::{Effect, Heard, Input, Load, Loaded, Machine, TAIL_MAX, Ticket, View};
+use crate::cell::machine::{Effect, Heard, Input, Load, Loaded, Machine, Retire, TAIL_MAX, Ticket, View};
 use crate::letter::{decode, encode};
 use crate::port::{Entry, Row, RowKey, StoreError};
 use crate::tenant::Tenant;
@@ -46,7 +46,7 @@ pub trait Watcher: Send + 'static {
     /// What one conversation contributes; of bounded size.
     type Contribution: Default + Clone + Serialize + DeserializeOwned + Send + 'static;
     /// What all contributions of a slot come to.
-    type Totals: Default + Clone + Serialize + Send + 'static;
+    type Totals: Default + Clone + Serialize + DeserializeOwned + Send + 'static;
 
     /// True for events that may change the contribution.
     fn interest(event: &Event) -> bool;
@@ -331,6 +331,17 @@ impl<W: Watcher> Slot<W> {
         }
     }
 
+    /// Its shard goes to another node: what it has made of the events so far is stored, then it stops. What it has not looked at stands
+    /// in the wake rows of the conversations.
+    fn move_away(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.flushing.is_none() {
+            self.flush(now, out);
+        }
+        if self.flushing.is_none() {
+            out.push(Effect::Stop);
+        }
+    }
+
     fn totals(&mut self) -> Box<dyn Any + Send> {
         let mut totals = self.totals.clone();
         for (key, held) in self.held.iter().filter(|(_, held)| held.dirty) {
@@ -359,7 +370,8 @@ impl<W: Watcher> Slot<W> {
             }
             Input::Tick => self.timer = None,
             // Boards are read now and then; loading all contributions again for each would cost more than keeping them.
-            Input::Retire { .. } => {}
+            Input::Retire(Retire::Idle | Retire::Pressure) => {}
+            Input::Retire(Retire::Moving) => self.move_away(now, out),
             Input::Start
             | Input::Loaded(_)
             | Input::Woken

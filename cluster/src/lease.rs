@@ -189,7 +189,8 @@ impl Lease {
     /// A journal that acknowledges only while this lease is held.
     #[must_use]
     pub fn guard<J: Journal + 'static>(&self, journal: Arc<J>) -> Leased<J> {
-        Leased { journal, term: Arc::clone(&self.term) }
+        let term = Arc::clone(&self.term);
+        Leased::new(journal, Arc::new(move || term.holds()))
     }
 
     /// Gives it back, so that the next need not wait. A failure only makes the next wait.
@@ -238,23 +239,39 @@ async fn renew(
 
 /// A journal that writes and acknowledges only while a lease is held. What was written without being acknowledged is of unknown outcome
 /// until the lease is renewed, or for ever.
-#[derive(Debug)]
 pub struct Leased<J> {
     journal: Arc<J>,
-    term: Arc<Term>,
+    holds: Holds,
+}
+
+/// True while whoever serves the store may acknowledge.
+pub type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
+
+impl<J> Leased<J> {
+    /// Wraps a journal.
+    #[must_use]
+    pub fn new(journal: Arc<J>, holds: Holds) -> Self {
+        Self { journal, holds }
+    }
+}
+
+impl<J> std::fmt::Debug for Leased<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leased").field("holds", &(self.holds)()).finish_non_exhaustive()
+    }
 }
 
 impl<J: Journal + 'static> Journal for Leased<J> {
     fn append(&self, append: Append, done: Done<Result<(), AppendError>>) {
         const LAPSED: &str = "this node's lease is not renewed";
-        if !self.term.holds() {
+        if !(self.holds)() {
             return done(Err(AppendError::Unavailable(LAPSED.into())));
         }
-        let term = Arc::clone(&self.term);
+        let holds = Arc::clone(&self.holds);
         self.journal.append(
             append,
             Box::new(move |outcome| match outcome {
-                Ok(()) if !term.holds() => done(Err(AppendError::Unknown(LAPSED.into()))),
+                Ok(()) if !holds() => done(Err(AppendError::Unknown(LAPSED.into()))),
                 outcome => done(outcome),
             }),
         );
@@ -270,7 +287,7 @@ impl<J: Journal + 'static> Journal for Leased<J> {
         async move {
             let found = read.await?;
             // Later owners may have written what this one has not seen.
-            if self.term.holds() {
+            if (self.holds)() {
                 Ok(found)
             } else {
                 Err(StoreError("this node's lease is not renewed".into()))

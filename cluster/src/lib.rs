@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod cql;
+pub mod fabric;
 pub mod lease;
 pub mod link;
 pub mod member;

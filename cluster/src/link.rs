@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use conversa_actors::port::mesh::{Class, NotSent};
 use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpListener;
 use tokio::runtime;
@@ -44,15 +45,6 @@ pub const FRAME_MAX: usize = 1024 * 1024;
 /// When links stop, peers get this long to take note.
 const STOP: Duration = Duration::from_secs(3);
 
-/// Frames of one class do not wait for those of the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// What somebody waits for.
-    Interactive,
-    /// What is large: hand-over, catching up.
-    Bulk,
-}
-
 /// What a node does with what its links bring. All calls for one life of a peer come one after the other: up, what is received, down;
 /// a later life of the node is up after the earlier one is down. A call must not wait for anything: the peer's frames wait meanwhile.
 pub trait Handler: Send + Sync + 'static {
@@ -64,20 +56,6 @@ pub trait Handler: Send + Sync + 'static {
     fn down(&self, peer: &Life);
     /// A peer knows this version of the view; said again with each change, and each second.
     fn heard(&self, view: u64);
-}
-
-/// Why a frame was not taken. It did not leave this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotSent {
-    /// As much waits for this peer as may.
-    #[error("too much waits for this node")]
-    Full,
-    /// There is no link to this peer.
-    #[error("there is no link to this node")]
-    Down,
-    /// Larger than [`FRAME_MAX`].
-    #[error("the frame is larger than {FRAME_MAX} bytes")]
-    TooLarge,
 }
 
 /// Why links cannot be made.

@@ -35,6 +35,8 @@ pub struct Owned {
     pub served: Arc<BTreeMap<u16, u64>>,
     /// The shards whose cells are to stop; then [`Membership::stopped`].
     pub stopping: Arc<BTreeSet<u16>>,
+    /// Where the links of the members of the view are, as far as that is known.
+    pub addresses: Arc<BTreeMap<Life, String>>,
     /// How its life ended, if it did: nothing is served then.
     pub over: Option<Over>,
 }
@@ -116,9 +118,9 @@ impl Membership {
         }
     }
 
-    /// A link's frame told of this version of the view.
-    pub async fn heard(&self, version: u64) {
-        self.tell(Input::Heard(version)).await;
+    /// A link's frame told of this version of the view. A hint: when too much waits it is dropped.
+    pub fn hear(&self, version: u64) {
+        let _ = self.inputs.try_send(Input::Heard(version));
     }
 
     /// Leaves, shard by shard; ends with [`Over::Left`] in what is published.
@@ -191,6 +193,7 @@ impl Shell {
             view: Arc::clone(self.machine.view()),
             served: Arc::new(owned.map(|owned| owned.served().collect()).unwrap_or_default()),
             stopping: Arc::new(owned.map(|owned| owned.stopping().collect()).unwrap_or_default()),
+            addresses: Arc::new(self.machine.addresses()),
             over: self.machine.over(),
         };
         self.publish.send_if_modified(|before| {

@@ -15,12 +15,16 @@ use crate::State;
 use crate::Steady;
 use crate::clock::WallClock;
 use crate::cql::{self, Cql};
-use crate::lease::{Lease, LeaseError};
+use crate::fabric::{self, Fabric, JoinError};
+use crate::lease::{Lease, LeaseError, Leased};
 use crate::register::Register;
 use crate::sqlite::{OpenError, Sqlite};
 
 /// Cells get this long to finish when a node stops.
 const REST: Duration = Duration::from_secs(10);
+
+/// The others get this long to take over what a node of a cluster serves when it stops.
+const LEAVE: Duration = Duration::from_secs(60);
 
 /// The lease of the one node that serves a CQL store.
 const SERVES: &str = "node";
@@ -39,6 +43,8 @@ enum Kept {
     /// The lock on the folder.
     Embedded(Arc<Sqlite>),
     Cql(Lease),
+    /// Its part in a cluster: of each shard it is the only owner.
+    Shared(Arc<Fabric>),
 }
 
 /// Why a node cannot start.
@@ -53,6 +59,9 @@ pub enum StartError {
     /// Another node serves the store.
     #[error(transparent)]
     Lease(#[from] LeaseError),
+    /// It is no member of the cluster.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -95,6 +104,25 @@ impl Node {
         Self::host_cells(journal, store, owner, bounds, tenants, outside).await
     }
 
+    /// The same on a CQL store that several nodes serve together; [`Node::wake`] begins to serve.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_among(
+        store: &cql::Settings,
+        cluster: fabric::Settings,
+        bounds: Bounds,
+        tenants: Vec<Arc<Tenant>>,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Self, StartError> {
+        let store = Arc::new(Cql::open(store).await?);
+        let fabric = Arc::new(Fabric::join(Arc::clone(&store) as Arc<dyn Register>, cluster).await?);
+        let journal = Arc::new(Steady::new(Arc::new(Leased::new(Arc::clone(&store), fabric.holds()))));
+        // Of each shard the view says the epoch.
+        let owner = (0, Arc::clone(store.state()), Kept::Shared(fabric));
+        Self::host_cells(journal, store, owner, bounds, tenants, outside).await
+    }
+
     async fn host_cells(
         journal: Arc<dyn Journal>,
         rows: Arc<dyn Rows>,
@@ -103,13 +131,23 @@ impl Node {
         tenants: Vec<Arc<Tenant>>,
         outside: Arc<dyn Outside>,
     ) -> Result<Self, StartError> {
-        let ports = Ports { journal, rows, clock: Arc::new(WallClock::default()), outside };
+        let mesh = match &kept {
+            Kept::Embedded(_) | Kept::Cql(_) => None,
+            Kept::Shared(fabric) => Some(fabric.mesh()),
+        };
+        let ports = Ports { journal, rows, clock: Arc::new(WallClock::default()), outside, mesh };
         let host = Host::start(ports, bounds, epoch, tenants).await?;
         Ok(Self { host, state, kept })
     }
 
-    /// Revives what a crash left undone, in the background: once the companies' settings are those in force.
-    pub fn wake(&self) {
+    /// Begins to serve, once the companies' settings are those in force: what a crash left undone is revived in the background.
+    ///
+    /// # Errors
+    /// When a node of a cluster cannot make links.
+    pub async fn wake(&self) -> Result<(), StartError> {
+        if let Kept::Shared(fabric) = &self.kept {
+            return Ok(fabric.serve(&self.host).await?);
+        }
         let waking = Arc::clone(&self.host);
         tokio::spawn(async move {
             match waking.wake().await {
@@ -120,6 +158,16 @@ impl Node {
                 }
             }
         });
+        Ok(())
+    }
+
+    /// Its part in a cluster, if it has one.
+    #[must_use]
+    pub fn fabric(&self) -> Option<&Arc<Fabric>> {
+        match &self.kept {
+            Kept::Shared(fabric) => Some(fabric),
+            Kept::Embedded(_) | Kept::Cql(_) => None,
+        }
     }
 
     /// The host of its cells.
@@ -139,11 +187,19 @@ impl Node {
         match &self.kept {
             Kept::Embedded(_) => std::future::pending().boxed(),
             Kept::Cql(lease) => lease.lost().boxed(),
+            Kept::Shared(fabric) => fabric.lost().boxed(),
         }
     }
 
     /// Lets every cell finish and rest, writes everything and closes the store.
     pub async fn stop(self) {
+        if let Kept::Shared(fabric) = &self.kept
+            && !fabric.leave(LEAVE).await
+        {
+            tracing::warn!(
+                "the others have not taken everything over in time: they do when this node's lease is over"
+            );
+        }
         if !self.host.rest(REST).await {
             tracing::warn!("some actors did not finish in time: the next start finds them in the wake rows");
         }
@@ -151,6 +207,7 @@ impl Node {
             // Closing joins a thread and writes: not on the runtime's own.
             Kept::Embedded(store) => drop(tokio::task::spawn_blocking(move || store.close()).await),
             Kept::Cql(lease) => lease.release().await,
+            Kept::Shared(fabric) => drop(fabric),
         }
     }
 }

@@ -46,6 +46,8 @@ pub type TokenSource = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>
 pub struct Options {
     /// The node's base (`http://127.0.0.1:8080`) or a whole `ws://…/v1/ws`.
     pub url: String,
+    /// Other nodes of the same cluster: tried in turn when one cannot be reached.
+    pub others: Vec<String>,
     /// How frames are written.
     pub encoding: Encoding,
     /// In which part.
@@ -87,6 +89,7 @@ impl Options {
         let token = token.into();
         Self {
             url: url.into(),
+            others: Vec::new(),
             encoding,
             role,
             device: device.into(),
@@ -178,7 +181,8 @@ impl Client {
         let mut chance = Chance::new(options.seed);
         let mut failures = 0;
         let (socket, welcome) = loop {
-            match Box::pin(driver::establish(&options, None)).await {
+            let attempt = usize::try_from(failures).unwrap_or_default();
+            match Box::pin(driver::establish(&options, attempt, None)).await {
                 Ok(connection) => break connection,
                 Err(error) if !error.passes() || Instant::now() >= give_up => return Err(error),
                 Err(_) => failures += 1,

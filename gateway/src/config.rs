@@ -2,6 +2,7 @@
 
 mod attachments;
 mod channels;
+mod cluster;
 mod desk;
 mod docs;
 mod hours;
@@ -26,6 +27,7 @@ use crate::auth::{Role, SECRET_BYTES_MIN};
 
 pub use attachments::AttachmentsConfig;
 pub use channels::ChannelConfig;
+pub use cluster::ClusterConfig;
 pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
 pub use docs::print;
 pub use hours::{HoursConfig, SlaConfig, SurveyConfig};
@@ -41,6 +43,7 @@ pub use store::{StoreConfig, StoreKind};
 pub struct Config {
     pub node: NodeConfig,
     pub store: StoreConfig,
+    pub cluster: ClusterConfig,
     pub limits: Limits,
     pub actors: ActorsConfig,
     pub watchers: WatchersConfig,

@@ -60,7 +60,7 @@ async fn show_queue(edge: &Arc<Edge>, tenant: &TenantId, topic: &Topic, queue: &
     let mut d = updated(&view);
     let version = version(&d);
     d["queue"] = (**queue).into();
-    let murmur = Murmur { source, kind: "queue.updated", d };
+    let murmur = Murmur { source, kind: "queue.updated".into(), d };
     edge.host.lobby().topics().tell(tenant, topic, version, &Arc::new(murmur));
 }
 

@@ -1,9 +1,13 @@
 //! Metrics in the OpenMetrics text format. No label names a tenant's people or conversations.
 
+mod cluster;
+
 use std::sync::Arc;
 
+use cluster::ClusterGauges;
 use conversa_actors::host::Host;
 use conversa_cluster::State;
+use conversa_cluster::fabric::Fabric;
 use conversa_engine::refusal::Code;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -37,6 +41,7 @@ pub(crate) struct Metrics {
     store_commits: Gauge,
     store_writes: Gauge,
     store_failing: Gauge,
+    cluster: Option<ClusterGauges>,
 }
 
 /// (name, help, reading) of what the host counts.
@@ -67,7 +72,8 @@ const HOST: &[Reading] = &[
 ];
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// `cluster`: the node has a part in one.
+    pub(crate) fn new(cluster: bool) -> Self {
         let mut registry = Registry::default();
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
@@ -102,6 +108,7 @@ impl Metrics {
         let store_commits = gauge("conversa_store_commits", "Commits of the embedded store");
         let store_writes = gauge("conversa_store_writes", "Writes in these commits");
         let store_failing = gauge("conversa_store_failing", "1 while the store cannot write");
+        let cluster = cluster.then(|| ClusterGauges::register(&mut registry));
         Self {
             registry,
             sockets_opened,
@@ -122,6 +129,7 @@ impl Metrics {
             store_commits,
             store_writes,
             store_failing,
+            cluster,
         }
     }
 
@@ -134,7 +142,16 @@ impl Metrics {
     }
 
     /// The page.
-    pub(crate) fn page(&self, host: &Arc<Host>, store: &State, parked: usize) -> String {
+    pub(crate) fn page(
+        &self,
+        host: &Arc<Host>,
+        store: &State,
+        fabric: Option<&Fabric>,
+        parked: usize,
+    ) -> String {
+        if let (Some(gauges), Some(fabric)) = (&self.cluster, fabric) {
+            gauges.read(fabric, host);
+        }
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.sockets.set(signed(host.lobby().len() as u64));
         for (gauge, (.., reading)) in self.host.iter().zip(HOST) {

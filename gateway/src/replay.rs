@@ -74,9 +74,10 @@ pub struct ReplayArgs {
     /// Recorded sessions: .tsv or .jsonl, also gzipped
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Play on this node, for instance http://127.0.0.1:8080; without it a node is started for the replay and removed after it
+    /// Play on this node, for instance http://127.0.0.1:8080; without it a node is started for the replay and removed after it. Several
+    /// nodes of one cluster may be named: people connect to one or another, and to the next when theirs cannot be reached
     #[arg(long, value_name = "URL", conflicts_with_all = ["kill", "config"])]
-    pub node: Option<String>,
+    pub node: Vec<String>,
     /// Play only the first N sessions of the file
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
@@ -117,9 +118,10 @@ fn parallel(text: &str) -> Result<usize, String> {
 pub async fn run(args: ReplayArgs) -> anyhow::Result<Report> {
     let limit = args.limit.map(|limit| limit as usize);
     let recordings = recording::read(&args.file, limit)?;
-    let report = match &args.node {
-        Some(url) => Box::pin(replay(&args, url, None, &recordings)).await?,
-        None => Box::pin(on_own_node(&args, &recordings)).await?,
+    let report = if args.node.is_empty() {
+        Box::pin(on_own_node(&args, &recordings)).await?
+    } else {
+        Box::pin(replay(&args, &args.node, None, &recordings)).await?
     };
     // A closed pipe must not hide the report file.
     let _ = write!(std::io::stdout(), "{report}");
@@ -136,8 +138,8 @@ async fn on_own_node(args: &ReplayArgs, recordings: &[Recording]) -> anyhow::Res
         None => std::env::current_exe().context("cannot tell the name of this program")?,
     };
     let mut node = OwnNode::start(program, args.config.as_deref()).await?;
-    let url = node.url().to_owned();
-    let outcome = Box::pin(replay(args, &url, Some(&mut node), recordings)).await;
+    let nodes = [node.url().to_owned()];
+    let outcome = Box::pin(replay(args, &nodes, Some(&mut node), recordings)).await;
     let keep = !outcome.as_ref().is_ok_and(Report::clean);
     if keep {
         eprintln!("the node's folder is kept; its log: {}", node.log().display());
@@ -148,12 +150,12 @@ async fn on_own_node(args: &ReplayArgs, recordings: &[Recording]) -> anyhow::Res
 
 async fn replay(
     args: &ReplayArgs,
-    url: &str,
+    nodes: &[String],
     node: Option<&mut OwnNode>,
     recordings: &[Recording],
 ) -> anyhow::Result<Report> {
     let turns = recordings.iter().map(|recording| recording.turns.len()).sum();
-    let stage = set_stage(args, url, recordings.len()).await?;
+    let stage = set_stage(args, nodes, recordings.len()).await?;
     let began = Instant::now();
     let (played, kills) = match node {
         Some(node) => {
@@ -191,8 +193,8 @@ async fn replay(
     })
 }
 
-async fn set_stage(args: &ReplayArgs, url: &str, sessions: usize) -> anyhow::Result<Stage> {
-    let rest = Rest::new(url)?;
+async fn set_stage(args: &ReplayArgs, nodes: &[String], sessions: usize) -> anyhow::Result<Stage> {
+    let rest = Rest::new(nodes)?;
     rest.greet().await?;
     let nonce = format!("{:08x}", u32::from_le_bytes(conversa_cluster::clock::random()));
     let (tokens, people) = match &args.token_config {

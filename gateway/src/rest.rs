@@ -90,6 +90,9 @@ async fn ready(State(edge): State<Arc<Edge>>) -> Response {
     if edge.failing() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the store cannot write\n").into_response();
     }
+    if let Some(why) = edge.outside() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
+    }
     "ok\n".into_response()
 }
 

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
 use axum::serve::ListenerExt;
 use conversa_actors::host::{Bounds, Host};
 use conversa_actors::tenant::Tenant;
 use conversa_cluster::State as StoreState;
-use conversa_cluster::clock::WallClock;
+use conversa_cluster::clock::{WallClock, random};
+use conversa_cluster::fabric::Fabric;
 use conversa_cluster::node::Node;
 use conversa_engine::ids::TenantId;
 use conversa_engine::refusal::{Code, Refusal};
@@ -31,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::push::Reachable;
 use crate::rest;
-use crate::settings::Book;
+use crate::settings::{Book, SETTINGS};
 use crate::stream::Streams;
 use crate::ticket::Tickets;
 
@@ -39,6 +41,8 @@ use crate::ticket::Tickets;
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How often streams whose time is over are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often a node of a cluster looks for settings of which no notice came.
+const REREAD: Duration = Duration::from_secs(30);
 /// How often uploads that nobody completed are looked for.
 const UPLOADS_SWEEP: Duration = Duration::from_secs(60);
 /// The file in the data folder that holds the secret made in development.
@@ -59,6 +63,7 @@ pub(crate) struct Edge {
     pub(crate) reachable: Arc<Reachable>,
     pub(crate) attachments: Attachments,
     store: Arc<StoreState>,
+    fabric: Option<Arc<Fabric>>,
     secrets: HashMap<TenantId, String>,
     origins: Vec<String>,
     draining: AtomicBool,
@@ -82,12 +87,23 @@ impl Edge {
         self.store.failing()
     }
 
+    /// Why the node cannot serve although it runs: it has no place in its cluster now.
+    pub(crate) fn outside(&self) -> Option<&'static str> {
+        let fabric = self.fabric.as_ref()?;
+        match (fabric.is_member(), (fabric.holds())()) {
+            (false, _) => Some("not in the view of the cluster yet"),
+            (true, false) => Some("the lease of this node is not renewed: is the store reachable?"),
+            (true, true) => None,
+        }
+    }
+
+    /// The number of a new socket: another one than that of any socket of another node or of an earlier life of this one.
     pub(crate) fn next_socket(&self) -> u64 {
         self.sockets.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn metrics_page(&self) -> String {
-        self.metrics.page(&self.host, &self.store, self.streams.parked())
+        self.metrics.page(&self.host, &self.store, self.fabric.as_deref(), self.streams.parked())
     }
 
     /// The principal of a token, and when it ends.
@@ -259,11 +275,13 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         StoreKind::Embedded => Node::start(&data, bounds, companies, outside).await?,
         StoreKind::Cql => {
             let settings = config.store.settings(base)?;
-            Node::start_on_cql(&settings, &config.node.name, bounds, companies, outside).await?
+            match config.cluster.settings(&config.node.name, base)? {
+                Some(cluster) => Node::start_among(&settings, cluster, bounds, companies, outside).await?,
+                None => Node::start_on_cql(&settings, &config.node.name, bounds, companies, outside).await?,
+            }
         }
     };
     let settings = Book::open(Arc::clone(node.host()), &config).await?;
-    node.wake();
     let secrets = secrets(&config, &data)?;
     let attachments = Attachments::open(&config.attachments, &data, &secrets)?;
     let address = listener.local_addr()?;
@@ -271,7 +289,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         host: Arc::clone(node.host()),
         node: config.node.name.clone(),
         limits: config.limits.clone(),
-        metrics: Metrics::new(),
+        metrics: Metrics::new(node.fabric().is_some()),
         development: config.node.development,
         companies: ids,
         settings,
@@ -282,18 +300,50 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         reachable,
         attachments,
         store: Arc::clone(node.store()),
+        fabric: node.fabric().cloned(),
         secrets,
         origins: config.node.origins.clone(),
         draining: AtomicBool::new(false),
-        sockets: AtomicU64::new(0),
+        sockets: AtomicU64::new(first_socket()),
         addresses: Mutex::default(),
     });
     tokio::spawn(sweep(Arc::downgrade(&edge)));
     tokio::spawn(gauges::run(Arc::downgrade(&edge)));
+    edge.host.on_notice({
+        let edge = Arc::downgrade(&edge);
+        move |name, body| noticed(&edge, name, body)
+    });
+    if edge.fabric.is_some() {
+        tokio::spawn(reread(Arc::downgrade(&edge)));
+    }
     tokio::spawn(sweep_uploads(Arc::downgrade(&edge)));
+    node.wake().await?;
     let (stop, stopping) = watch::channel(false);
     let ended = tokio::spawn(run(listener, node, Arc::clone(&edge), stopping));
     Ok(Running { address, stop: Stop(stop), ended, edge })
+}
+
+/// Numbers of sockets begin anywhere, far enough below the end that they never reach it.
+fn first_socket() -> u64 {
+    u64::from_be_bytes(random::<8>()) >> 1
+}
+
+/// Another node has something to tell.
+fn noticed(edge: &Weak<Edge>, name: &str, body: &Bytes) {
+    let Some(edge) = edge.upgrade().filter(|_| name == SETTINGS) else { return };
+    let Ok(tenant) = std::str::from_utf8(body).map(TenantId::new) else { return };
+    tokio::spawn(async move { edge.settings.reread(&tenant).await });
+}
+
+/// Looks for settings that another node has put in force and whose notice did not arrive.
+async fn reread(edge: Weak<Edge>) {
+    loop {
+        tokio::time::sleep(REREAD).await;
+        let Some(edge) = edge.upgrade() else { return };
+        for tenant in &edge.companies {
+            edge.settings.reread(tenant).await;
+        }
+    }
 }
 
 /// Forgets the streams of clients that did not come back in time.

@@ -28,6 +28,8 @@ use crate::config::{Config, Flaw, Settings};
 pub(crate) const VERSIONS_MAX: u64 = 100;
 /// The table of versions. Unlike other rows they cannot be made again from journals.
 const TABLE: &str = "settings";
+/// The name of the notice that a company's settings have changed.
+pub(crate) const SETTINGS: &str = TABLE;
 /// What the file said when it was taken in last: a file that says the same again does not undo what came by REST.
 const FILE: &str = "file";
 /// Who sets what the file says.
@@ -204,15 +206,44 @@ impl Book {
                 }
             }
         });
+        self.host.notice(SETTINGS, &Bytes::copy_from_slice(tenant.as_str().as_bytes()));
+        self.tell_staff(tenant, held);
+    }
+
+    fn tell_staff(&self, tenant: &TenantId, held: &Held) {
         let murmur = Murmur {
             source: Address::new(tenant.clone(), TABLE, ""),
-            kind: "config.changed",
+            kind: "config.changed".into(),
             d: json!({ "version": held.latest.version, "by": held.latest.by, "ts": held.latest.at_ts }),
         };
         let staff = |person: &PersonId| {
             [Role::Agent, Role::Supervisor].iter().any(|role| person.as_str().starts_with(role.prefix()))
         };
         self.host.lobby().murmur_to(tenant, staff, &Arc::new(murmur));
+    }
+
+    /// Puts in force what another node has written, if that is later than what is in force here.
+    pub(crate) async fn reread(&self, tenant: &TenantId) {
+        let Ok(company) = self.company(tenant) else { return };
+        let mut held = company.lock().await;
+        let latest = match self.stored(tenant).await {
+            Ok(versions) => versions.into_iter().next_back(),
+            Err(error) => {
+                return tracing::warn!(%tenant, %error, "settings cannot be read: they are looked for again");
+            }
+        };
+        let Some(latest) = latest.filter(|latest| latest.version > held.latest.version) else { return };
+        match Settings::read(latest.settings.clone()) {
+            Ok(settings) => {
+                (held.latest, held.settings) = (latest, settings);
+                if self.put_in_force(tenant, &held.settings).is_some() {
+                    self.tell_staff(tenant, &held);
+                }
+            }
+            Err(flaws) => {
+                tracing::error!(%tenant, ?flaws, "another node has put settings in force that do not suit this program");
+            }
+        }
     }
 
     fn put_in_force(&self, tenant: &TenantId, settings: &Settings) -> Option<(Arc<Tenant>, Arc<Tenant>)> {

@@ -397,7 +397,7 @@ impl Talk {
         let grace = Duration::from_millis(company.grace_ms.max(0).unsigned_abs());
         tokio::spawn(async move {
             tokio::time::sleep(grace).await;
-            if !host.lobby().holds(&tenant, &person) {
+            if !host.is_connected(&tenant, &person) {
                 host.hint(&agent, Payload::of(AgentCommand::Gone));
             }
         });

@@ -4,6 +4,7 @@
 pub mod checker;
 pub mod foreign;
 pub mod history;
+pub mod hub;
 pub mod sim;
 pub mod solo;
 pub mod suite;

@@ -7,6 +7,7 @@ mod customers;
 mod histories;
 mod journals;
 mod leases;
+mod mesh;
 mod outside;
 mod ports;
 mod simulator;

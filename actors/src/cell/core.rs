@@ -199,13 +199,13 @@ impl<B: Behaviour> Core<B> {
             }
             Input::Watched { watcher, cursor } => self.note_watched(watcher, cursor),
             Input::Murmur { from, kind, d } => {
-                let to = self.state.hears(&from, kind);
+                let to = self.state.hears(&from, &kind);
                 if !to.is_empty() {
                     let murmur = Arc::new(Murmur { source: self.setting.address.clone(), kind, d });
                     out.push(Effect::Murmur { to, murmur });
                 }
             }
-            Input::Retire { pressure } => self.retire(now, pressure, out),
+            Input::Retire(why) => self.retire(now, why, out),
             Input::Start
             | Input::Loaded(_)
             | Input::Appended(_)
@@ -273,7 +273,7 @@ impl<B: Behaviour> Machine for Core<B> {
             (Stage::Loading, Input::Loaded(loaded)) => self.loaded(now, loaded, out),
             (_, Input::Appended(outcome)) => self.appended(now, outcome, out),
             (_, Input::RowsPut(ticket, outcome)) => self.rows_put(now, ticket, outcome, out),
-            (Stage::Loading | Stage::Resting, Input::Retire { .. }) => {}
+            (Stage::Loading | Stage::Resting, Input::Retire(_)) => {}
             (Stage::Loading | Stage::Resting, input) => self.backlog.push_back(input),
             // Only commands fill a batch; all else never waits behind one.
             (Stage::Ready, input @ (Input::Letter(_) | Input::Request(_))) if self.batch_full() => {

@@ -2,6 +2,7 @@
 //! the simulator run the same cores.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,9 +10,11 @@ use bytes::Bytes;
 use conversa_engine::ids::PersonId;
 use conversa_engine::refusal::Refusal;
 use conversa_engine::time::Time;
+use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::behaviour::{Calling, Shown};
+use crate::host::FarAsker;
 use crate::letter::{Letter, LetterId, Payload};
 use crate::lobby::{Murmur, Socket};
 use crate::port::{Append, AppendError, Entry, Row, RowKey, StoreError};
@@ -76,17 +79,25 @@ pub enum Input {
         /// Who.
         from: PersonId,
         /// Its kind.
-        kind: &'static str,
+        kind: Cow<'static, str>,
         /// What.
         d: serde_json::Value,
     },
     /// Somebody wants to look at the state.
     View(Reply<View>),
-    /// Stop when nothing is undone; with `pressure` even when a wake row must stay.
-    Retire {
-        /// The node holds too many cells.
-        pressure: bool,
-    },
+    /// Stop as soon as that can be.
+    Retire(Retire),
+}
+
+/// Why a cell is to stop, and so what it may leave undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retire {
+    /// It has been idle: it stops when nothing is undone.
+    Idle,
+    /// The node holds too many cells: a wake row may stay for its letters.
+    Pressure,
+    /// Its shard goes to another node, which looks through the wake rows: one may stay for anything.
+    Moving,
 }
 
 /// What is to be done.
@@ -242,7 +253,7 @@ pub struct Request {
 pub type Answer = Result<Accepted, Refusal>;
 
 /// The request became durable events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The first event; 0 when nothing needed to happen.
     pub first: u64,
@@ -264,6 +275,8 @@ pub enum Asker {
     Task(Reply<Answer>),
     /// A request of a socket: its answer goes through the socket's queue, in order with the events it shows.
     Socket(SocketAsker),
+    /// A request that came from another node.
+    Far(FarAsker),
 }
 
 /// A request of a socket. Dropped unanswered (its cell died) it answers by itself that the outcome is unknown.
@@ -311,6 +324,7 @@ impl Asker {
             // Whoever waited may have gone.
             Self::Task(reply) => drop(reply.send(answer)),
             Self::Socket(asker) => asker.answer(answer),
+            Self::Far(asker) => asker.answer(answer),
         }
     }
 
@@ -320,6 +334,7 @@ impl Asker {
         match self {
             Self::Nobody | Self::Task(_) => None,
             Self::Socket(asker) => Some(asker.socket().id()),
+            Self::Far(asker) => asker.socket(),
         }
     }
 }

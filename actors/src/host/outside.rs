@@ -41,7 +41,7 @@ impl Host {
         };
         if let Some(seen) = &call.unless {
             let key = seen.conversation.to_string();
-            if self.lobby.acknowledged(&from.tenant, &seen.person, &key, seen.o) {
+            if self.acknowledged(&from.tenant, &seen.person, &key, seen.o).await {
                 return Ok(Taken::Needless);
             }
         }

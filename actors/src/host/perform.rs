@@ -6,7 +6,6 @@ use super::{Bell, Host, Seat};
 use crate::address::Address;
 use crate::cell::Inbox;
 use crate::cell::machine::{Effect, Input, Load, Loaded, TAIL_MAX};
-use crate::port::StoreError;
 
 /// What became of an effect.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,20 +59,26 @@ impl Host {
                 let _ = self.deliver(&to, Input::Letter(letter));
             }
             Effect::Take { from, id } => {
-                self.roster.deliver_awake(&from, Input::Taken { by: address.clone(), id }, self.now());
+                self.deliver_awake(&from, Input::Taken { by: address.clone(), id });
             }
             Effect::Watched { conversation, watcher, cursor } => {
-                self.roster.deliver_awake(&conversation, Input::Watched { watcher, cursor }, self.now());
+                self.deliver_awake(&conversation, Input::Watched { watcher, cursor });
             }
             Effect::Feed { watcher, heard } => self.feed(&watcher, heard),
             Effect::Answer(asker, answer) => asker.answer(answer),
             Effect::Push(push) => {
                 self.meters.pushes.add();
                 self.lobby.push(&push);
+                if let Some(far) = &self.far {
+                    far.push(&push);
+                }
             }
             Effect::Murmur { to, murmur } => {
-                for person in to {
-                    self.lobby.murmur(&address.tenant, &person, &murmur);
+                for person in &to {
+                    self.lobby.murmur(&address.tenant, person, &murmur);
+                }
+                if let Some(far) = &self.far {
+                    far.murmur(&address.tenant, &to, &murmur);
                 }
             }
             Effect::Call(calling) => self.call(address, *calling),
@@ -113,8 +118,7 @@ impl Host {
     fn read(self: &Arc<Self>, seat: &Seat, inbox: &Inbox, conversation: Address, after: u64) {
         let (host, back) = (Arc::clone(self), back(seat, inbox));
         tokio::spawn(async move {
-            let entries: Result<_, StoreError> =
-                host.ports.journal.read(&conversation, after, TAIL_MAX).await;
+            let entries = host.read_log(&conversation, after, TAIL_MAX).await;
             back(Input::Read { conversation, entries });
         });
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use conversa_engine::ids::SHARDS;
 use conversa_engine::time::Time;
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use parking_lot::Mutex;
 use super::{Host, MAILBOX_MAX};
 use crate::address::Address;
 use crate::cell::Inbox;
-use crate::cell::machine::Input;
+use crate::cell::machine::{Input, Retire};
 
 const STRIPES: usize = 64;
 const PAUSE_MS_MIN: i64 = 100;
@@ -220,6 +221,29 @@ impl Roster {
         Again { pause_ms, poisoned }
     }
 
+    /// Asks the cells of these shards to stop; gives how many have not, and how many appends of cells that failed are under way.
+    pub(super) fn retire_shards(&self, shards: &[u16]) -> usize {
+        let mut moves = vec![false; usize::from(SHARDS)];
+        for shard in shards {
+            moves[usize::from(*shard)] = true;
+        }
+        let mut left = 0;
+        for stripe in &self.stripes {
+            let stripe = stripe.lock();
+            for (_, awake) in stripe.awake.iter().filter(|(address, _)| moves[usize::from(address.shard())]) {
+                left += 1;
+                if awake.seat.waiting() == 0 {
+                    awake.seat.take();
+                    let _ = awake.inbox.send(Input::Retire(Retire::Moving));
+                }
+            }
+            let failed = stripe.failures.iter().filter(|(address, _)| moves[usize::from(address.shard())]);
+            left +=
+                failed.filter(|(_, failures)| failures.waits_for.as_ref().is_some_and(Seat::flying)).count();
+        }
+        left
+    }
+
     /// Asks every cell to go to rest; gives how many are awake.
     pub(super) fn retire_all(&self, pressure: bool) -> usize {
         self.retire(|_| true, pressure);
@@ -238,11 +262,12 @@ impl Roster {
 
     /// Asks those cells to go to rest that `chosen` picks by when they last had something to do.
     fn retire(&self, chosen: impl Fn(i64) -> bool, pressure: bool) {
+        let why = if pressure { Retire::Pressure } else { Retire::Idle };
         for stripe in &self.stripes {
             for awake in stripe.lock().awake.values() {
                 if awake.seat.waiting() == 0 && chosen(awake.seat.0.used_ms.load(Ordering::Relaxed)) {
                     awake.seat.take();
-                    let _ = awake.inbox.send(Input::Retire { pressure });
+                    let _ = awake.inbox.send(Input::Retire(why));
                 }
             }
         }

@@ -2,18 +2,21 @@
 
 mod topics;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use conversa_engine::conversation;
-use conversa_engine::ids::{PersonId, TenantId};
+use conversa_engine::ids::{ConversationId, PersonId, TenantId};
 use conversa_engine::refusal::Refusal;
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::address::Address;
-use crate::behaviour::Shown;
+use crate::behaviour::{Behaviour, Shown};
+use crate::behaviours::{Agent, CONVERSATION};
 use crate::cell::machine::{Accepted, Answer, Push};
 use crate::lobby::topics::Topic;
 
@@ -69,12 +72,12 @@ enum Position {
 }
 
 /// Something fleeting, such as "is typing": not stored, not counted, and dropped when there is no room.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Murmur {
     /// The actor through which it comes.
     pub source: Address,
     /// Its kind.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// What.
     pub d: serde_json::Value,
 }
@@ -115,6 +118,8 @@ pub enum Out {
     },
     /// Show something fleeting.
     Murmur(Arc<Murmur>),
+    /// Conversations may have come of which no event has told: look up which there are.
+    LookUp,
     /// Another socket of the same device has come.
     Replaced,
     /// The node is going down.
@@ -129,6 +134,7 @@ impl std::fmt::Debug for Out {
             Self::Reply { request, .. } => write!(f, "reply {request}"),
             Self::Behind { source, .. } => write!(f, "behind {source}"),
             Self::Murmur(murmur) => write!(f, "{} {}", murmur.kind, murmur.source),
+            Self::LookUp => f.write_str("look up"),
             Self::Replaced => f.write_str("replaced"),
             Self::Drain => f.write_str("drain"),
         }
@@ -299,6 +305,26 @@ impl Socket {
         let live = end && shown >= head;
         *position = if live { Position::Live(shown) } else { Position::Behind { shown, head } };
         live
+    }
+
+    /// Events of actors in these shards may have passed by: what is live is behind, from what was shown.
+    pub(super) fn doubt(&self, moved: &impl Fn(u16) -> bool) {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        let mut rung = false;
+        for (key, position) in &mut inner.positions {
+            let Position::Live(shown) = *position else { continue };
+            let kind = if key.parse::<ConversationId>().is_ok() { CONVERSATION } else { Agent::KIND };
+            let source = Address::new(self.tenant.clone(), kind, Arc::clone(key));
+            if moved(source.shard()) {
+                *position = Position::Behind { shown, head: shown };
+                inner.queue.push_back(Out::Behind { source, slow: false });
+                rung = true;
+            }
+        }
+        if rung {
+            self.bell.notify_one();
+        }
     }
 
     /// The client has taken responsibility for a conversation up to `o`.

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::socket::{Murmur, Socket};
 use crate::address::Address;
 use crate::cell::machine::Push;
+use crate::host::{Ear, Far};
 
 /// Topics of one socket.
 pub const TOPICS_MAX: usize = 64;
@@ -36,9 +37,19 @@ pub struct Topics {
     followed: Mutex<Followed>,
     /// Topics that anybody follows: events look no further while there are none.
     count: AtomicUsize,
+    far: Option<Arc<Far>>,
 }
 
 impl Topics {
+    pub(super) fn among(far: Option<Arc<Far>>) -> Self {
+        Self { far, ..Self::default() }
+    }
+
+    /// The conversations that anybody follows.
+    pub(super) fn followed(&self) -> Vec<Ear> {
+        self.followed.lock().keys().filter_map(|(tenant, topic)| ear(tenant, topic)).collect()
+    }
+
     /// From now on the socket follows `topic`. Again is no error.
     ///
     /// # Errors
@@ -48,7 +59,13 @@ impl Topics {
         if !socket.note_topic(topic)? {
             return Ok(());
         }
-        followed.entry((socket.tenant().clone(), topic.clone())).or_default().push(Arc::clone(socket));
+        let sockets = followed.entry((socket.tenant().clone(), topic.clone())).or_default();
+        if sockets.is_empty()
+            && let (Some(far), Some(ear)) = (&self.far, ear(socket.tenant(), topic))
+        {
+            far.here(ear);
+        }
+        sockets.push(Arc::clone(socket));
         self.count.store(followed.len(), Ordering::Release);
         Ok(())
     }
@@ -88,6 +105,9 @@ impl Topics {
         let last = sockets.iter().all(|other| other.person() != socket.person());
         if sockets.is_empty() {
             followed.remove(&key);
+            if let (Some(far), Some(ear)) = (&self.far, ear(&key.0, topic)) {
+                far.gone(ear);
+            }
         }
         self.count.store(followed.len(), Ordering::Release);
         last
@@ -124,6 +144,14 @@ impl Topics {
         let key = (push.source.tenant.clone(), Topic::Conversation(Arc::clone(&push.source.key)));
         let sockets = self.followed.lock().get(&key).cloned();
         sockets.into_iter().flatten().for_each(|socket| socket.show(push));
+    }
+}
+
+/// What other nodes are told of a topic: how a queue stands is asked for.
+fn ear(tenant: &TenantId, topic: &Topic) -> Option<Ear> {
+    match topic {
+        Topic::Conversation(key) => Some(Ear::Follower(tenant.clone(), Arc::clone(key))),
+        Topic::Queue(_) => None,
     }
 }
 
@@ -191,7 +219,7 @@ mod tests {
         lobby.attach(&one);
         lobby.topics().follow(&one, &queue(1)).expect("there is room");
         let source = Address::new(TenantId::new("acme"), "queue", "q1");
-        let murmur = Arc::new(Murmur { source, kind: "queue.updated", d: serde_json::Value::Null });
+        let murmur = Arc::new(Murmur { source, kind: "queue.updated".into(), d: serde_json::Value::Null });
         let shown = |version| {
             lobby.topics().tell(one.tenant(), &queue(1), version, &murmur);
             one.next().is_some()

@@ -27,7 +27,7 @@ pub struct Inspected {
 }
 
 /// What the conversations of a slot come to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QualityTotals {
     /// The sums.
     pub scores: Totals,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ownership::{Adoption, Ownership, adoption, is_adopted};
+use super::ownership::{Ownership, is_adopted};
 use super::row::Row;
 use super::sight::Sight;
 use super::term::Term;
@@ -14,6 +14,7 @@ use super::view::{View, watched};
 use super::{Life, Moment, Timing};
 use crate::register::{ChangeError, Held};
 
+mod others;
 mod own;
 
 use own::Own;
@@ -285,8 +286,8 @@ impl Machine {
         }
         self.view = Arc::new(view);
         self.peers.retain(|node, _| self.view.member(node).is_some());
-        // Who has adopted it is to be known soon.
-        self.look_due_ms = 0;
+        // Who has adopted it, and where those are who are new in it, is to be known soon.
+        (self.look_due_ms, self.round_due_ms) = (0, 0);
         self.settled_ms = None;
         effects.push(Effect::Seen(Arc::clone(&self.view)));
         let Some(life) = self.own.life() else { return };
@@ -501,15 +502,5 @@ impl Machine {
             return None;
         }
         self.view.nearer(&life, if self.leaving { 0 } else { self.own.me.weight })
-    }
-
-    /// Members whose adoption of the view is missing, for people who wonder why nothing moves.
-    #[must_use]
-    pub fn missing(&self) -> Vec<Life> {
-        let lives = self.view.members.iter().map(|member| &member.life);
-        lives
-            .filter(|life| adoption(life, self.row(life), self.view.version) != Adoption::Done)
-            .cloned()
-            .collect()
     }
 }

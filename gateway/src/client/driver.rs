@@ -46,11 +46,14 @@ pub(super) struct Driver {
     stopped: Option<oneshot::Sender<()>>,
 }
 
-/// Opens a socket and introduces the client.
+/// Opens a socket and introduces the client. Each attempt goes to the next node there is.
 pub(super) async fn establish(
     options: &Options,
+    attempt: usize,
     resume: Option<Value>,
 ) -> Result<(Socket, Welcome), ClientError> {
+    let mut nodes = std::iter::once(&options.url).chain(&options.others).cycle();
+    let url = nodes.nth(attempt % (1 + options.others.len())).unwrap_or(&options.url);
     let token = (options.token)().await.map_err(ClientError::Token)?;
     let mut d = json!({
         "token": token, "role": options.role, "device": options.device,
@@ -60,7 +63,7 @@ pub(super) async fn establish(
         map.insert("resume".into(), json!({ "pos": pos }));
     }
     let introduce = async {
-        let mut socket = Socket::open(&options.url, options.encoding).await?;
+        let mut socket = Socket::open(url, options.encoding).await?;
         socket.send(&json!({ "t": "connect", "d": d })).await?;
         let frame = socket.receive().await?;
         match &*frame.t {
@@ -69,7 +72,7 @@ pub(super) async fn establish(
             other => Err(ClientError::Protocol(format!("{other:?} came instead of welcome"))),
         }
     };
-    let late = || ClientError::Unreachable { url: options.url.clone(), why: "no welcome within 10 s".into() };
+    let late = || ClientError::Unreachable { url: url.clone(), why: "no welcome within 10 s".into() };
     timeout(PATIENCE, introduce).await.map_err(|_| late())?
 }
 
@@ -124,7 +127,8 @@ impl Driver {
         loop {
             let until = Instant::now() + self.options.backoff.wait(failures, &mut self.chance);
             self.wait(until).await?;
-            match Box::pin(establish(&self.options, self.positions.resume())).await {
+            let attempt = usize::try_from(failures).unwrap_or(1) - 1;
+            match Box::pin(establish(&self.options, attempt, self.positions.resume())).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) if error.passes() => failures += 1,
                 Err(error) => return Err(error),

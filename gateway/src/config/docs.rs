@@ -37,6 +37,27 @@ const DOCS: &[(&str, &str)] = &[
     ),
     ("store.password_file", "The file whose first line is that password."),
     (
+        "cluster",
+        "Several nodes that serve one CQL store together. Without cluster.listen a node serves its store alone.",
+    ),
+    ("cluster.name", "Its name: nodes of another cluster are refused."),
+    (
+        "cluster.listen",
+        "Where this node's links to the others listen, as 10.0.0.1:7800. Beyond loopback they need certificates.",
+    ),
+    ("cluster.advertise", "Where the others reach that, as host:port; cluster.listen unless it is said."),
+    ("cluster.zone", "The rack or zone of this node."),
+    ("cluster.weight", "Its share of the work, 1 for an ordinary node, between 0.01 and 100."),
+    (
+        "cluster.authority",
+        "The certificates of those who sign the nodes' own, PEM. `conversa cluster certs` makes all three for a trial.",
+    ),
+    ("cluster.certificate", "This node's certificate, valid for the DNS name that node.name is."),
+    (
+        "cluster.key",
+        "Its key. All three files are read again for new links, so they are renewed by putting new ones in their place.",
+    ),
+    (
         "limits",
         "What one socket may do. Beyond a limit a request is refused with what to do; nothing accepted is dropped.",
     ),

@@ -67,6 +67,7 @@ impl Crew {
                     &person.id,
                     &format!("replay-{nonce}-{device}"),
                     encoding,
+                    posts.len() + 1,
                 );
                 let options =
                     Options { paced: true, seed: args.seed.wrapping_add(posts.len() as u64), ..options };
@@ -119,17 +120,21 @@ pub(super) fn options(
     id: &str,
     device: &str,
     encoding: Encoding,
+    turn: usize,
 ) -> Options {
     let (source_rest, source_tokens, source_id) = (rest.clone(), tokens.clone(), id.to_owned());
     let token: TokenSource = Arc::new(move || {
         let (rest, tokens, id) = (source_rest.clone(), source_tokens.clone(), source_id.clone());
         Box::pin(async move { tokens.token(&rest, role, &id).await.map_err(|error| format!("{error:#}")) })
     });
+    let mut nodes = rest.nodes(turn);
+    let first = nodes.remove(0);
     Options {
         token,
+        others: nodes,
         backoff: RETURN,
         patience: super::GUARD,
-        ..Options::new(rest.base(), encoding, role, device, "")
+        ..Options::new(first, encoding, role, device, "")
     }
 }
 

@@ -70,6 +70,7 @@ async fn act(
         &id,
         &format!("replay-{}", stage.nonce),
         encoding(index),
+        index,
     );
     let options = Options { seed: stage.seed ^ (index as u64) << 32, ..options };
     let (visitor, events) = Client::connect(options).await.context("the visitor cannot connect")?;

@@ -1,5 +1,7 @@
 //! The REST side of a replay: looks things up and asks again while the node is away. It never changes a conversation.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -20,7 +22,9 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// A node's REST.
 #[derive(Clone, Debug)]
 pub(super) struct Rest {
-    base: String,
+    bases: Vec<String>,
+    /// Which of them is asked now: the next when one cannot be reached.
+    turn: Arc<AtomicUsize>,
     http: reqwest::Client,
 }
 
@@ -37,45 +41,55 @@ struct People {
 }
 
 impl Rest {
-    pub(super) fn new(base: &str) -> anyhow::Result<Self> {
-        let base = base.trim_end_matches('/').to_owned();
-        if !base.starts_with("http://") {
+    /// The REST of a node, or of several of one cluster.
+    pub(super) fn new(bases: &[String]) -> anyhow::Result<Self> {
+        let bases: Vec<_> = bases.iter().map(|base| base.trim_end_matches('/').to_owned()).collect();
+        if let Some(base) = bases.iter().find(|base| !base.starts_with("http://")) {
             bail!(
                 "{base:?} is not the address of a node, for instance http://127.0.0.1:8080 (https is not supported here)"
             );
         }
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-        Ok(Self { base, http })
+        Ok(Self { bases, turn: Arc::default(), http })
     }
 
-    pub(super) fn base(&self) -> &str {
-        &self.base
+    fn base(&self) -> &str {
+        &self.bases[self.turn.load(Ordering::Relaxed) % self.bases.len()]
+    }
+
+    /// The nodes, beginning with the one whose turn `index` is.
+    pub(super) fn nodes(&self, index: usize) -> Vec<String> {
+        let mut nodes = self.bases.clone();
+        nodes.rotate_left(index % self.bases.len());
+        nodes
     }
 
     /// Says at once when there is no node: later on it may be away for a while, in the beginning it should be there.
     pub(super) async fn greet(&self) -> anyhow::Result<()> {
-        let answer = self.http.get(format!("{}/livez", self.base)).timeout(GREETING).send().await;
-        let status = answer.with_context(|| format!("there is no node at {}", self.base))?.status();
-        if !status.is_success() {
-            bail!("{}/livez says {status}: is this a node of Conversa?", self.base);
+        for base in &self.bases {
+            let answer = self.http.get(format!("{base}/livez")).timeout(GREETING).send().await;
+            let status = answer.with_context(|| format!("there is no node at {base}"))?.status();
+            if !status.is_success() {
+                bail!("{base}/livez says {status}: is this a node of Conversa?");
+            }
         }
         Ok(())
     }
 
     /// Posts a JSON body that may be posted twice.
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.ask(path, || self.http.post(format!("{}{path}", self.base)).json(body)).await
+        self.ask(path, || self.http.post(format!("{}{path}", self.base())).json(body)).await
     }
 
     /// Gets a JSON answer.
     pub(super) async fn get(&self, path: &str, token: &str) -> anyhow::Result<Value> {
-        self.ask(path, || self.http.get(format!("{}{path}", self.base)).bearer_auth(token)).await
+        self.ask(path, || self.http.get(format!("{}{path}", self.base())).bearer_auth(token)).await
     }
 
     /// The agents of a node in development mode.
     pub(super) async fn development_agents(&self) -> anyhow::Result<Vec<Person>> {
         let path = "/v1/dev/people";
-        let answer = self.ask(path, || self.http.get(format!("{}{path}", self.base))).await.context(
+        let answer = self.ask(path, || self.http.get(format!("{}{path}", self.base()))).await.context(
             "the node does not tell its people: set node.development = true there, or name its configuration by --token-config",
         )?;
         Ok(serde_json::from_value::<People>(answer)?.agents)
@@ -121,7 +135,10 @@ impl Rest {
                     bail!("{path}: {status} {}", body.chars().take(300).collect::<String>());
                 }
                 Ok(response) => response.status().to_string(),
-                Err(error) => format!("{:#}", anyhow::Error::new(error)),
+                Err(error) => {
+                    self.turn.fetch_add(1, Ordering::Relaxed);
+                    format!("{:#}", anyhow::Error::new(error))
+                }
             };
             if Instant::now() >= give_up {
                 bail!("{path}: {failure}");

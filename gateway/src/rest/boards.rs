@@ -185,7 +185,7 @@ async fn said(
     polarity: Polarity,
 ) -> Result<Option<Value>, Refusal> {
     let address = Address::new(tenant.clone(), Conversation::KIND, cv);
-    let entries = edge.host.journal().read(&address, o.saturating_sub(1), 1).await;
+    let entries = edge.host.read_log(&address, o.saturating_sub(1), 1).await;
     let entries = entries.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
     let event = entries.first().and_then(|entry| unseal::<Event>(&entry.body).ok());
     Ok(match event {

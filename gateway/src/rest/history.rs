@@ -73,7 +73,7 @@ async fn read(
     after: u64,
     limit: usize,
 ) -> Result<(Vec<(u64, Event)>, Option<u64>), Refusal> {
-    let entries = edge.host.journal().read(address, after, limit).await;
+    let entries = edge.host.read_log(address, after, limit).await;
     let entries = entries.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
     let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.seq);
     let mut events = Vec::with_capacity(entries.len());
@@ -179,7 +179,7 @@ pub(crate) async fn event_at(
     seq: u64,
 ) -> Result<Option<Event>, Refusal> {
     let Some(after) = seq.checked_sub(1) else { return Ok(None) };
-    let entries = edge.host.journal().read(address, after, 1).await;
+    let entries = edge.host.read_log(address, after, 1).await;
     let entries = entries.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
     let Some(entry) = entries.first().filter(|entry| entry.seq == seq) else { return Ok(None) };
     let envelope: Envelope<Event> =

@@ -139,7 +139,7 @@ async fn unread(
     address: &Address,
     read: u64,
 ) -> Result<(usize, bool), Refusal> {
-    let entries = edge.host.journal().read(address, read, UNREAD_EVENTS_MAX).await;
+    let entries = edge.host.read_log(address, read, UNREAD_EVENTS_MAX).await;
     let entries = entries.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
     let mut count = 0;
     for entry in &entries {

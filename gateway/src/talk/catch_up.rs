@@ -2,6 +2,7 @@
 //! one page at a time, each written before the next is read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
@@ -15,6 +16,8 @@ use crate::wire::Bye;
 
 /// Events of one page.
 const PAGE: usize = 64;
+/// When a conversation without an owner is tried again.
+const LATER: Duration = Duration::from_millis(100);
 /// How an agent is.
 const PRESENCE: &str = "agent.presence";
 
@@ -26,8 +29,10 @@ impl Talk {
         }
         let stream = Arc::clone(&self.stream);
         let Some(after) = stream.socket.behind(source) else { return self.caught_up(source) };
-        let entries = self.edge.host.journal().read(source, after, PAGE).await;
-        let entries = entries.map_err(|error| goodbye(Bye::Internal, error.to_string()))?;
+        let entries = match self.edge.host.read_log_now(source, after, PAGE).await {
+            Some(entries) => entries.map_err(|error| goodbye(Bye::Internal, error.to_string()))?,
+            None => return self.later(source),
+        };
         // Nobody else has sent meanwhile, or the client has come back through another socket, whose task reads this page itself.
         let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
         let mut shown = after;
@@ -71,6 +76,16 @@ impl Talk {
             self.own_event(&mut sent, PRESENCE, d);
         }
         Ok(())
+    }
+
+    /// Another node is about to serve the conversation: it is read on in a moment, and what else waits goes on.
+    fn later(&self, source: &Address) -> Result<(), Goodbye> {
+        let (socket, of) = (Arc::clone(&self.stream.socket), source.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(LATER).await;
+            socket.read_on(&of);
+        });
+        self.caught_up(source)
     }
 
     fn caught_up(&self, source: &Address) -> Result<(), Goodbye> {

@@ -47,6 +47,7 @@ impl Talk {
                 Some(Out::Reply { request, answer }) => self.replied(request, answer),
                 Some(Out::Behind { source, slow }) => self.fell_behind(&mut sent, source, slow),
                 Some(Out::Murmur(murmur)) => self.murmured(&murmur),
+                Some(Out::LookUp) => self.look_up(),
                 Some(Out::Replaced) => {
                     return Err(goodbye(Bye::Replaced, "another socket of this device has connected"));
                 }
@@ -66,13 +67,25 @@ impl Talk {
     }
 
     fn murmured(&mut self, murmur: &Murmur) {
-        if self.wishes.wants(murmur.kind) {
+        if self.wishes.wants(&murmur.kind) {
             let mut frame = json!({ "t": "eph", "k": murmur.kind, "d": murmur.d });
             if murmur.source.kind == Conversation::KIND {
                 frame["cv"] = (*murmur.source.key).into();
             }
             self.say(&frame);
         }
+    }
+
+    /// Conversations may have been given to this agent of which no event could tell: they are read from their beginning, as new ones are.
+    fn look_up(&self) {
+        let (host, agent, socket) =
+            (Arc::clone(&self.edge.host), self.agent(), Arc::clone(&self.stream.socket));
+        tokio::spawn(async move {
+            let Ok(view) = host.view_json(&agent).await else { return };
+            for key in view["conversations"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                socket.follow(&agent.beside(Conversation::KIND, key), 0);
+            }
+        });
     }
 
     /// The node is going down: the client is asked to connect again at a time of its own, so that not all come at once.

@@ -1,7 +1,7 @@
 //! Misfortune: cells and the node crash, cells are sent to rest or held up, sockets are cut or take nothing for a while.
 
 use conversa_actors::address::Address;
-use conversa_actors::cell::machine::Input;
+use conversa_actors::cell::machine::{Input, Retire};
 use conversa_actors::registry;
 
 use super::World;
@@ -77,7 +77,10 @@ impl World {
         for address in addresses {
             let idle = self.node.cells.get(&address).is_some_and(super::node::Cell::idle);
             if idle && chosen(self) {
-                self.deliver_awake(&address, Input::Retire { pressure });
+                self.deliver_awake(
+                    &address,
+                    Input::Retire(if pressure { Retire::Pressure } else { Retire::Idle }),
+                );
             }
         }
     }
@@ -95,7 +98,7 @@ impl World {
             .map(|(address, _)| address.clone())
             .collect();
         for address in addresses {
-            self.deliver_awake(&address, Input::Retire { pressure: false });
+            self.deliver_awake(&address, Input::Retire(Retire::Idle));
         }
     }
 

@@ -97,6 +97,8 @@ impl World {
                 Out::Behind { source, .. } if source.kind == Agent::KIND => talk.socket.skip(&source),
                 Out::Behind { source, .. } => talk.behind.push(source),
                 Out::Reply { .. } | Out::Murmur(_) => {}
+                // One node has nobody to lose sight of.
+                Out::LookUp => continue,
                 Out::Replaced | Out::Drain => return self.close_talk(place),
             }
         }

@@ -63,6 +63,6 @@ fn sketch(input: &Input) -> (&'static str, u64, u64) {
         Input::Watched { cursor, .. } => ("watched", *cursor, 0),
         Input::View(_) => ("view", 0, 0),
         Input::Murmur { .. } => ("murmur", 0, 0),
-        Input::Retire { pressure } => ("retire", u64::from(*pressure), 0),
+        Input::Retire(why) => ("retire", *why as u64, 0),
     }
 }

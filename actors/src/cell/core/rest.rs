@@ -6,7 +6,7 @@ use conversa_engine::time::Time;
 use super::{Core, Stage, WAKES, Wake};
 use crate::behaviour::Behaviour;
 use crate::cell::envelope::{Snapshot, StoredLetter};
-use crate::cell::machine::{Effect, Ticket};
+use crate::cell::machine::{Effect, Retire, Ticket};
 use crate::letter::{Letter, encode};
 use crate::port::{Row, RowKey, StoreError};
 
@@ -47,16 +47,16 @@ impl<B: Behaviour> Core<B> {
     }
 
     /// Passivation: writes what the next activation needs, then asks to stop.
-    pub(super) fn retire(&mut self, now: Time, pressure: bool, out: &mut Vec<Effect>) {
+    pub(super) fn retire(&mut self, now: Time, why: Retire, out: &mut Vec<Effect>) {
         let busy = self.flight.is_some()
             || !self.pending.bodies.is_empty()
             || !self.backlog.is_empty()
             || self.wake == Wake::Entering;
         let (unsent, unwatched) = (self.outgoing.len() > 0, self.unwatched());
-        if busy || (!pressure && unsent) {
+        if busy || (why == Retire::Idle && unsent) {
             return;
         }
-        if unwatched {
+        if unwatched && why != Retire::Moving {
             // Not under pressure either: nothing but the node's next start would wake it for its watchers.
             return self.announce(out);
         }
@@ -65,7 +65,7 @@ impl<B: Behaviour> Core<B> {
         if self.head > self.snapshot || self.told > self.snapshot_told {
             rows.push(self.snapshot_row(now));
         }
-        if self.wake != Wake::Clean && !unsent {
+        if self.wake != Wake::Clean && !unsent && !unwatched {
             rows.push(match self.state.due() {
                 Some((due, _)) => self.wake_row(now, Some(due)),
                 None => Row { key: self.wake_key(), stamp: stamp(now), value: None },
@@ -102,7 +102,7 @@ impl<B: Behaviour> Core<B> {
                 self.stage = Stage::Ready;
                 if outcome.is_ok() {
                     // Whatever comes next enters the wake row again before it appends. Under pressure it stays.
-                    let stays = self.wake != Wake::Clean && self.outgoing.len() > 0;
+                    let stays = self.wake != Wake::Clean && (self.outgoing.len() > 0 || self.unwatched());
                     self.wake = if stays { Wake::Found } else { Wake::Clean };
                     (self.snapshot, self.snapshot_told) = (self.head, self.told);
                     if self.backlog.is_empty() {

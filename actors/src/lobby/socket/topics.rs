@@ -60,7 +60,7 @@ impl Socket {
     }
 
     /// Has the journal read from where the conversation stands here.
-    pub(in crate::lobby) fn read_on(&self, source: &Address) {
+    pub fn read_on(&self, source: &Address) {
         self.push_out(Out::Behind { source: source.clone(), slow: false });
     }
 
