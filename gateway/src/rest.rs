@@ -84,14 +84,14 @@ async fn schema() -> Response {
 }
 
 async fn ready(State(edge): State<Arc<Edge>>) -> Response {
+    if let Some(why) = edge.outside() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
+    }
     if edge.draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "going down\n").into_response();
     }
     if edge.failing() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the store cannot write\n").into_response();
-    }
-    if let Some(why) = edge.outside() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
     }
     "ok\n".into_response()
 }

@@ -41,6 +41,8 @@ use crate::ticket::Tickets;
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How often streams whose time is over are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often a node looks whether it has its place in its cluster.
+const LOOK: Duration = Duration::from_millis(250);
 /// How often a node of a cluster looks for settings of which no notice came.
 const REREAD: Duration = Duration::from_secs(30);
 /// How often uploads that nobody completed are looked for.
@@ -67,14 +69,17 @@ pub(crate) struct Edge {
     secrets: HashMap<TenantId, String>,
     origins: Vec<String>,
     draining: AtomicBool,
+    /// The node has no place in its cluster now.
+    cut_off: AtomicBool,
     drain: Duration,
     sockets: AtomicU64,
     addresses: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Edge {
+    /// True while nobody new is let in: the node is going down, or cannot serve.
     pub(crate) fn draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.load(Ordering::Relaxed) || self.cut_off.load(Ordering::Relaxed)
     }
 
     /// How long clients have to leave when the node stops.
@@ -304,6 +309,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         secrets,
         origins: config.node.origins.clone(),
         draining: AtomicBool::new(false),
+        cut_off: AtomicBool::new(false),
         sockets: AtomicU64::new(first_socket()),
         addresses: Mutex::default(),
     });
@@ -315,6 +321,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
     });
     if edge.fabric.is_some() {
         tokio::spawn(reread(Arc::downgrade(&edge)));
+        tokio::spawn(mind_place(Arc::downgrade(&edge)));
     }
     tokio::spawn(sweep_uploads(Arc::downgrade(&edge)));
     node.wake().await?;
@@ -333,6 +340,24 @@ fn noticed(edge: &Weak<Edge>, name: &str, body: &Bytes) {
     let Some(edge) = edge.upgrade().filter(|_| name == SETTINGS) else { return };
     let Ok(tenant) = std::str::from_utf8(body).map(TenantId::new) else { return };
     tokio::spawn(async move { edge.settings.reread(&tenant).await });
+}
+
+/// Sends people to other nodes while this one has no place in its cluster: it could only refuse them.
+async fn mind_place(edge: Weak<Edge>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(edge) = edge.upgrade() else { return };
+        let why = edge.outside();
+        if edge.cut_off.swap(why.is_some(), Ordering::Relaxed) != why.is_some() {
+            match why {
+                Some(why) => {
+                    tracing::warn!(why, "this node cannot serve: people are sent to the others");
+                    edge.host.lobby().drain();
+                }
+                None => tracing::info!("this node can serve again"),
+            }
+        }
+    }
 }
 
 /// Looks for settings that another node has put in force and whose notice did not arrive.

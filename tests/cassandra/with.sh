@@ -41,7 +41,7 @@ for attempt in 1 2 3; do
 import socket
 held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
 print(*[s.getsockname()[1] for s in held])')
-  sed -e "s#@IP@#$ip#g; s#@DIR@#$data#g; s#@CQL@#$cql#g; s#@STORAGE@#$storage#g" \
+  sed -e "s#@IP@#$ip#g; s#@DIR@#$data#g; s#@CQL@#$cql#g; s#@STORAGE@#$storage#g; s#@TOKEN@#-9223372036854775808#g; s#@SEEDS@#$ip:$storage#g" \
     "$here/cassandra.yaml.in" >"$data/conf/cassandra.yaml"
   "$java" "@$here/jvm17.options" "-javaagent:$(ls "$cache"/lib/jamm-*.jar | head -1)" \
     -Djava.io.tmpdir="$data/tmp" -Djna.tmpdir="$data/tmp" \

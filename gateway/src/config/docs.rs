@@ -309,7 +309,8 @@ mod tests {
 
     use super::super::push::{ApnsConfig, FcmConfig, TenantPush};
     use super::super::{
-        ChannelConfig, DepartmentConfig, HoursConfig, RuleConfig, SlaConfig, StoreConfig, TeamConfig, sample,
+        ChannelConfig, ClusterConfig, DepartmentConfig, HoursConfig, RuleConfig, SlaConfig, StoreConfig,
+        TeamConfig, sample,
     };
     use super::*;
 
@@ -383,7 +384,17 @@ mod tests {
             password_file: Some("password".into()),
             ..StoreConfig::default()
         };
-        let config = Config { store, tenants: vec![tenant], channels: vec![shop], ..Config::default() };
+        let file = |name: &str| Some(name.into());
+        let cluster = ClusterConfig {
+            listen: Some("10.0.0.1:7800".into()),
+            advertise: Some("n1.example:7800".into()),
+            authority: file("authority.pem"),
+            certificate: file("n1.pem"),
+            key: file("n1.key"),
+            ..ClusterConfig::default()
+        };
+        let config =
+            Config { store, cluster, tenants: vec![tenant], channels: vec![shop], ..Config::default() };
         let printed = print(&config);
         for (line, before) in printed.lines().skip(1).zip(printed.lines()) {
             let key = line.starts_with('[') || (line.contains(" = ") && !line.starts_with(' '));
