@@ -158,8 +158,8 @@ pub struct Links {
     shared: Arc<Shared>,
     listen_addr: SocketAddr,
     runtime: runtime::Handle,
-    /// Tasks of peers that are no longer wanted and whose end may not have been told yet.
-    ending: Mutex<BTreeMap<Arc<str>, JoinHandle<()>>>,
+    /// Peers that are no longer wanted, while their end may not have been told yet.
+    ending: Mutex<Vec<Kept>>,
     stopping: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
@@ -179,9 +179,13 @@ struct Shared {
     started: Instant,
 }
 
+/// Held by the task that speaks of a node's lives: the next one speaks when it has ended.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// A peer and its task.
 struct Kept {
     peer: Arc<Peer>,
+    turn: Turn,
     task: JoinHandle<()>,
 }
 
@@ -257,40 +261,37 @@ impl Links {
         let mut ending = self.ending.lock();
         let is_wanted =
             |peer: &Peer| wanted.iter().any(|(life, addr)| *life == peer.life && *addr == peer.addr);
-        ending.retain(|_, task| !task.is_finished());
-        for (node, kept) in peers.extract_if(.., |_, kept| !is_wanted(&kept.peer)) {
+        ending.retain(|kept| !kept.task.is_finished());
+        for (_, kept) in peers.extract_if(.., |_, kept| !is_wanted(&kept.peer)) {
             kept.peer.shut();
             kept.task.abort();
-            ending.insert(node, kept.task);
+            ending.push(kept);
         }
         for (life, addr) in wanted {
             if life.node == self.shared.own.life.node || peers.contains_key(&life.node) {
                 continue;
             }
-            let node = Arc::clone(&life.node);
-            let earlier = ending.remove(&node);
-            peers.insert(node, self.keep(life, addr, earlier));
+            let earlier = ending.iter().find(|kept| kept.peer.life.node == life.node);
+            let turn = earlier.map(|kept| Arc::clone(&kept.turn)).unwrap_or_default();
+            peers.insert(Arc::clone(&life.node), self.keep(life, addr, turn));
         }
     }
 
-    /// Starts the task of a peer, which begins when that of its earlier life has ended.
-    fn keep(&self, life: Life, addr: String, earlier: Option<JoinHandle<()>>) -> Kept {
+    /// Starts the task of a peer, which begins when those of its node's earlier lives have ended.
+    fn keep(&self, life: Life, addr: String, turn: Turn) -> Kept {
         let shared = Arc::clone(&self.shared);
         let dials = shared.own.dials(&life.node);
         let (peer, offers) = Peer::new(life, addr, shared.queue);
-        let of_task = Arc::clone(&peer);
+        let (of_task, taken) = (Arc::clone(&peer), Arc::clone(&turn));
         let task = self.runtime.spawn(async move {
-            if let Some(earlier) = earlier {
-                // It was aborted, that is no news.
-                let _aborted = earlier.await;
-            }
+            let _turn = taken.lock_owned().await;
             if dials {
                 session::dial(shared, of_task).await;
             } else {
                 session::accept(shared, of_task, offers).await;
             }
         });
-        Kept { peer, task }
+        Kept { peer, turn, task }
     }
 
     /// From now on peers are told of this version of the view, at once and with everything that is sent.
@@ -322,8 +323,8 @@ impl Links {
     pub async fn stop(mut self) {
         self.peers(Vec::new());
         let ending = std::mem::take(&mut *self.ending.lock());
-        for (_, task) in ending {
-            let _aborted = task.await;
+        for kept in ending {
+            let _aborted = kept.task.await;
         }
         self.stopping.send_replace(true);
         if timeout(STOP, &mut self.serving).await.is_err() {

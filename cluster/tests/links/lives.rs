@@ -106,6 +106,34 @@ async fn a_link_that_is_no_longer_wanted_ends_at_both_ends() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_changes_to_and_fro_tells_of_one_life_after_the_other() {
+    for (one, other) in [("a", "b"), ("b", "a")] {
+        let (one, other) = (Node::start(one, 1).await, Node::start(other, 1).await);
+        link(&one, &other).await;
+        for round in 0..50 {
+            one.links.peers(Vec::new());
+            if round % 3 == 0 {
+                other.links.peers(Vec::new());
+            }
+            one.wants(&other);
+            other.wants(&one);
+            one.links.peers(Vec::new());
+            if round % 5 == 0 {
+                tokio::task::yield_now().await;
+            }
+            one.wants(&other);
+        }
+        for (node, peer) in [(&one, &other.life), (&other, &one.life)] {
+            node.recorder.until("up", |told| told.last() == Some(&Told::Up(peer.clone()))).await;
+            let alternating = up_down(&[peer]).into_iter().cycle();
+            assert!(
+                node.recorder.told().into_iter().zip(alternating).all(|(told, expected)| told == expected)
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn links_that_stop_tell_both_ends() {
     for (one, other) in [("a", "b"), ("b", "a")] {

@@ -169,7 +169,7 @@ async fn stopped(args: &Args, seconds: u64) -> Result<()> {
     link.flood(args.letters.min(200_000)).await?;
     let before = procstat::sample(own);
     signal(peer, "-STOP").await?;
-    let refused = link.push_for(seconds).await;
+    let pushed = link.push_for(seconds).await;
     let during = procstat::sample(own);
     signal(peer, "-CONT").await?;
     let again_ms = link.up_again().await? / 1_000_000;
@@ -178,7 +178,11 @@ async fn stopped(args: &Args, seconds: u64) -> Result<()> {
     println!("peer stopped for {seconds} s under full load, MiB resident of the sender:");
     println!("before {:.1} (peak {:.1})", mib(before.pss_bytes), mib(before.peak_bytes));
     println!("at its end {:.1} (peak {:.1})", mib(during.pss_bytes), mib(during.peak_bytes));
-    println!("{refused} letters were refused; the link was up again {again_ms} ms after the peer went on");
+    let noticed = pushed.noticed_ms.map_or("never".to_owned(), |ms| format!("after {ms} ms"));
+    println!(
+        "noticed {noticed}; up again {again_ms} ms after the peer went on; {} letters refused",
+        pushed.refused
+    );
     Ok(())
 }
 

@@ -102,6 +102,14 @@ pub(crate) async fn serve(certs: Option<&Path>) -> Result<()> {
     std::future::pending().await
 }
 
+/// What came of letters for a peer that stands still.
+#[derive(Debug, Default)]
+pub(crate) struct Pushed {
+    pub(crate) refused: u64,
+    /// When the link was first down.
+    pub(crate) noticed_ms: Option<u64>,
+}
+
 pub(crate) struct OverLink {
     links: Links,
     answers: mpsc::UnboundedReceiver<Bytes>,
@@ -126,17 +134,19 @@ impl OverLink {
         Ok(clock::now_ns() - began)
     }
 
-    /// Sends as fast as may be, whether the peer takes anything or not. Gives how many letters were refused.
-    pub(crate) async fn push_for(&mut self, seconds: u64) -> u64 {
-        let end = clock::now_ns() + seconds * 1_000_000_000;
-        let mut refused = 0;
-        while clock::now_ns() < end {
-            if self.links.send(PEER, Class::Interactive, letter(PLAIN)).is_err() {
-                refused += 1;
-                clock::pause_ms(1).await;
+    /// Sends as fast as may be, whether the peer takes anything or not.
+    pub(crate) async fn push_for(&mut self, seconds: u64) -> Pushed {
+        let began = clock::now_ns();
+        let mut pushed = Pushed::default();
+        while clock::now_ns() - began < seconds * 1_000_000_000 {
+            let Err(refused) = self.links.send(PEER, Class::Interactive, letter(PLAIN)) else { continue };
+            pushed.refused += 1;
+            if refused == NotSent::Down && pushed.noticed_ms.is_none() {
+                pushed.noticed_ms = Some((clock::now_ns() - began) / 1_000_000);
             }
+            clock::pause_ms(1).await;
         }
-        refused
+        pushed
     }
 
     /// Sends a letter as soon as there is room.
