@@ -108,6 +108,14 @@ impl Recorder {
         }
     }
 
+    fn stand_at_gate(&self) {
+        let mut shut = self.shut.lock();
+        if *shut {
+            // Other tasks of this thread go on elsewhere, as in a process whose handler is slow and whose sockets are not.
+            tokio::task::block_in_place(|| self.opened.wait_while(&mut shut, |shut| *shut));
+        }
+    }
+
     pub(crate) fn shut_gate(&self) {
         *self.shut.lock() = true;
     }
@@ -123,11 +131,7 @@ impl Handler for Recorder {
         let number = u64::from_le_bytes(frame[..8].try_into().expect("eight bytes"));
         assert!(frame[8..].iter().all(|byte| *byte == filler(number)), "frame {number} was altered");
         self.tell(Told::Frame(from.clone(), class, number));
-        let mut shut = self.shut.lock();
-        if *shut {
-            // Other tasks of this thread go on elsewhere, as in a process whose handler is slow and whose sockets are not.
-            tokio::task::block_in_place(|| self.opened.wait_while(&mut shut, |shut| *shut));
-        }
+        self.stand_at_gate();
     }
 
     fn up(&self, peer: &Life) {
@@ -135,6 +139,7 @@ impl Handler for Recorder {
     }
 
     fn down(&self, peer: &Life) {
+        self.stand_at_gate();
         self.tell(Told::Down(peer.clone()));
     }
 
