@@ -543,7 +543,7 @@ fn never_left(history: &mut History) -> bool {
         // One that does not wait again later, when it would be right.
         let comes = |of: ConversationId, event: &QueueEvent| matches!(event, QueueEvent::Enqueued { conversation, .. } if *conversation == of);
         let for_good = |place: &usize| {
-            let QueueEvent::LeftQueue { conversation } = &log[*place].event else { return false };
+            let QueueEvent::LeftQueue { conversation, .. } = &log[*place].event else { return false };
             !log[place + 1..].iter().any(|later| comes(*conversation, &later.event))
         };
         let place = (0..log.len()).rev().find(for_good);

@@ -83,7 +83,7 @@ impl Behaviour for Conversation {
                 out.tell::<Agent>(agent, release(id, offer, false));
             }
             Event::Assigned { agent, offer, queue, .. } => {
-                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id, served: true });
                 out.tell::<Agent>(
                     &agent.id,
                     AgentCommand::Confirm { conversation: id, offer: offer.clone() },
@@ -257,7 +257,7 @@ fn release(conversation: ConversationId, offer: &OfferId, missed: bool) -> Agent
 
 fn tell_released(id: ConversationId, held: &domain::Held, out: &mut Outbox) {
     if let Some(queue) = &held.queue {
-        out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+        out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id, served: false });
     }
     if let Some((agent, offer)) = &held.place {
         out.tell::<Agent>(agent, release(id, offer, false));
@@ -348,7 +348,7 @@ impl Conversation {
             | Phase::Offered(..)
             | Phase::Assigned { .. }
             | Phase::Closed { .. } => {
-                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id, served: false });
             }
         }
     }

@@ -18,7 +18,7 @@ pub struct Queue(desk::Queue);
 
 impl Behaviour for Queue {
     const KIND: &'static str = "queue";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     type Command = QueueCommand;
     type Event = QueueEvent;
 
@@ -76,7 +76,11 @@ impl Behaviour for Queue {
     }
 
     fn view(&self) -> Value {
+        // Who is expected to wait how long follows from the time of one place: places stand in their order.
+        let line: Vec<String> = self.0.line().map(|conversation| conversation.to_string()).collect();
         json!({
+            "line": line,
+            "place_ms": self.0.expected_ms(1),
             "waiting": self.0.waiting(),
             "kept": self.0.kept(),
             "offers": self.0.offers(),

@@ -22,6 +22,13 @@ pub enum Topic {
     Conversation(Arc<str>),
     /// How a queue stands, by its key.
     Queue(Arc<str>),
+    /// The place of a conversation in a queue, by both keys: for its visitor, who does not ask for it.
+    Place {
+        /// The queue.
+        queue: Arc<str>,
+        /// The conversation.
+        conversation: Arc<str>,
+    },
 }
 
 /// The socket follows [`TOPICS_MAX`] topics already.
@@ -116,6 +123,21 @@ impl Topics {
         }
     }
 
+    /// From now on the socket is told the place of a conversation in `queue`, and in no other. Without a queue it is told none; nor
+    /// is one that follows too many topics.
+    pub fn wait_in(&self, socket: &Arc<Socket>, conversation: &Arc<str>, queue: Option<Arc<str>>) {
+        let wanted = queue.map(|queue| Topic::Place { queue, conversation: Arc::clone(conversation) });
+        let of_it = |topic: &Topic| matches!(topic, Topic::Place { conversation: known, .. } if known == conversation);
+        for topic in socket.topics().into_iter().filter(of_it) {
+            if Some(&topic) != wanted.as_ref() {
+                self.unfollow(socket, &topic);
+            }
+        }
+        if let Some(topic) = wanted {
+            let _ = self.follow(socket, &topic);
+        }
+    }
+
     /// Shows an event of a conversation on the sockets that follow it. One that was shown it already passes it over.
     pub(super) fn push(&self, push: &Push) {
         if self.count.load(Ordering::Acquire) == 0 {
@@ -183,6 +205,21 @@ mod tests {
         assert!(lobby.topics().unfollow(&one, &Topic::Conversation(Arc::clone(&source.key))));
         lobby.push(&heard(7));
         assert_eq!(one.behind(&source), None);
+    }
+
+    #[test]
+    fn a_conversation_waits_in_one_queue() {
+        let (lobby, one) = (Lobby::default(), socket(1, "vi_1"));
+        lobby.attach(&one);
+        let (topics, cv) = (lobby.topics(), Arc::from("cv_1"));
+        let place = |queue: &str| Topic::Place { queue: queue.into(), conversation: "cv_1".into() };
+        topics.wait_in(&one, &cv, Some("q1".into()));
+        topics.wait_in(&one, &Arc::from("cv_2"), Some("q1".into()));
+        topics.wait_in(&one, &cv, Some("q2".into()));
+        let other = Topic::Place { queue: "q1".into(), conversation: "cv_2".into() };
+        assert_eq!(one.topics(), [other.clone(), place("q2")]);
+        topics.wait_in(&one, &cv, None);
+        assert_eq!(one.topics(), [other]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod apply;
 mod lanes;
+mod pace;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,13 +19,16 @@ use crate::conversation::{OfferEnd, Wait};
 use crate::ids::{ConversationId, OfferId, PersonId};
 use crate::refusal::{Code, Decision, Refusal};
 use crate::time::Time;
-use lanes::Lanes;
+use lanes::{Lanes, Rank};
+use pace::Pace;
 use search::Search;
 
 /// Conversations that may wait in one queue; the next is refused and its actor asks again later.
 pub const WAITING_MAX: usize = 100_000;
 /// An agent who turned a conversation down is not asked for it again for this time, milliseconds.
 pub const AVOID_MS: i64 = 20_000;
+/// Those at the head of the queue who are told their place.
+pub const PLACES_MAX: usize = 1_000;
 /// Asks of one command, and waiting conversations that one looks at again: bounds its work and its events. What is left over is due at
 /// once.
 pub(super) const MATCH_MAX: usize = 28;
@@ -36,7 +40,12 @@ pub enum QueueCommand {
     /// A conversation waits.
     Enqueue { conversation: ConversationId, wait: Wait },
     /// A conversation does not wait any more: assigned, closed or gone elsewhere.
-    Leave { conversation: ConversationId },
+    Leave {
+        conversation: ConversationId,
+        /// An agent has it.
+        #[serde(default)]
+        served: bool,
+    },
     /// An agent of this queue has changed.
     AgentSeen {
         agent: PersonId,
@@ -80,7 +89,13 @@ pub enum QueueEvent {
         rings: Vec<Ring>,
     },
     /// A conversation has left.
-    LeftQueue { conversation: ConversationId },
+    LeftQueue {
+        conversation: ConversationId,
+        #[serde(default)]
+        served: bool,
+        #[serde(default)]
+        at: Time,
+    },
     /// An agent has changed.
     AgentNoted {
         agent: PersonId,
@@ -177,6 +192,9 @@ pub struct Queue {
     /// Those without an offer in flight, by lane and in order.
     lanes: Lanes,
     since: BTreeSet<(Time, ConversationId)>,
+    /// All who are not kept, in order, with or without an offer.
+    line: BTreeSet<Rank>,
+    pace: Pace,
     agents: BTreeMap<PersonId, Seen>,
     avoids: BTreeSet<(Time, ConversationId, PersonId)>,
     relaxes: BTreeSet<(Time, ConversationId)>,
@@ -215,6 +233,18 @@ impl Queue {
         self.since.first().map(|(since, _)| *since)
     }
 
+    /// Who is to be served next, in order, whatever skills it takes: at most [`PLACES_MAX`]. Those who are kept have no place.
+    pub fn line(&self) -> impl Iterator<Item = ConversationId> {
+        self.line.iter().take(PLACES_MAX).map(|(.., conversation)| *conversation)
+    }
+
+    /// For how long the one in the `place`th place, from 1, is expected to wait still, milliseconds; `None` while nothing is known or
+    /// nothing is assigned. How it is estimated says `queue/pace.rs`.
+    #[must_use]
+    pub fn expected_ms(&self, place: usize) -> Option<i64> {
+        self.pace.expected_ms(place).filter(|_| !self.paused)
+    }
+
     /// Agents who could take something now.
     #[must_use]
     pub fn agents_free(&self) -> usize {
@@ -247,8 +277,8 @@ impl Queue {
     pub fn decide(&self, now: Time, policy: &QueuePolicy, command: QueueCommand) -> Decision<QueueEvent> {
         match command {
             QueueCommand::Enqueue { conversation, wait } => self.enqueue(now, policy, conversation, wait),
-            QueueCommand::Leave { conversation } => Ok(match self.waiting.get(&conversation) {
-                Some(_) => vec![QueueEvent::LeftQueue { conversation }],
+            QueueCommand::Leave { conversation, served } => Ok(match self.waiting.get(&conversation) {
+                Some(_) => vec![QueueEvent::LeftQueue { conversation, served, at: now }],
                 None => Vec::new(),
             }),
             QueueCommand::AgentSeen { agent, free, idle_since, taken, skills } => {

@@ -9,7 +9,7 @@ use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Queue;
 use conversa_actors::letter::Payload;
 use conversa_actors::lobby::{Socket, TOPICS_MAX, TooMany, Topic};
-use conversa_engine::conversation::{Command, DeskCommand};
+use conversa_engine::conversation::{Command, DeskCommand, DeskEvent, Event};
 use conversa_engine::desk::{Op, Relation, may};
 use conversa_engine::ids::QueueId;
 use conversa_engine::refusal::{Code, Refusal};
@@ -44,10 +44,12 @@ enum Named {
 /// The topics of a socket, as clients write them.
 pub(super) fn names(socket: &Socket) -> Vec<String> {
     let name = |topic: &Topic| match topic {
-        Topic::Conversation(key) => format!("cv:{key}"),
-        Topic::Queue(key) => format!("queue:{key}"),
+        Topic::Conversation(key) => Some(format!("cv:{key}")),
+        Topic::Queue(key) => Some(format!("queue:{key}")),
+        // Nobody has asked for it.
+        Topic::Place { .. } => None,
     };
-    socket.topics().iter().map(name).collect()
+    socket.topics().iter().filter_map(name).collect()
 }
 
 fn too_many(_: TooMany) -> Refusal {
@@ -116,6 +118,16 @@ impl Talk {
         }
         socket.reply(id, Ok(json!({ "topic": topic })));
         Ok(())
+    }
+
+    /// A visitor who waits is told the place, until it does not wait any more.
+    pub(super) fn keep_place(&self, conversation: &Arc<str>, event: &Event) {
+        let queue = match event {
+            Event::Queued { wait, .. } => Some(wait.queue.shared()),
+            Event::Assigned { .. } | Event::Closed { .. } | Event::Desk(DeskEvent::BotTook { .. }) => None,
+            _ => return,
+        };
+        self.edge.host.lobby().topics().wait_in(&self.stream.socket, conversation, queue);
     }
 
     /// What `topic` names, where the client may follow it; whose a conversation is its view tells.

@@ -78,6 +78,21 @@ test_('the visitor asks for a person and waits in the queue', async () => {
   await until('the queue', async () => ['queued', 'offered'].includes(await status(page)));
 });
 
+test_('who waits sees the place, and may stop waiting', async () => {
+  const { page } = visitor;
+  await until('the place', async () => (await page.getByTestId('position').getAttribute('data-position')) === '1');
+  assert.match(await page.getByTestId('position').innerText(), /you are next/);
+  assert.deepEqual(await stumblingBlocks(page), [], 'waiting');
+  await page.getByTestId('leave').focus();
+  await page.keyboard.press('Enter');
+  await until('the assistant again', async () => (await status(page)) === 'bot');
+  assert.equal(await page.getByTestId('position').count(), 0);
+  await page.getByTestId('human').click();
+  await until('the queue again', async () => ['queued', 'offered'].includes(await status(page)));
+  await page.reload();
+  await until('the place after a reload', async () => (await page.getByTestId('position').count()) === 1);
+});
+
 test_('an agent goes online, sees the offer and accepts it', async () => {
   const { page } = agent;
   await page.goto(`${base}/desk`);

@@ -91,7 +91,9 @@ const zh = {
       closed: '会话已结束',
     },
     opens: (time: string) => `现在不是服务时间，${time} 开始服务`,
-    position: (n: number) => `前面还有 ${n} 位`,
+    position: (n: number) => (n > 1 ? `前面还有 ${n - 1} 位` : '您是下一位'),
+    eta: (time: string | null) => (time === null ? '预计不到 1 分钟' : `预计约 ${time}`),
+    leave: '不再等待',
     waitingFor: (time: string) => `已等待 ${time}`,
   },
   desk: {
@@ -380,7 +382,9 @@ const en: Messages = {
       closed: 'The conversation has ended',
     },
     opens: (time) => `We are closed now and open at ${time}`,
-    position: (n) => `${n} before you`,
+    position: (n) => (n > 1 ? `${n - 1} before you` : 'you are next'),
+    eta: (time) => (time === null ? 'less than a minute' : `about ${time}`),
+    leave: 'Stop waiting',
     waitingFor: (time) => `waiting for ${time}`,
   },
   desk: {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::lanes::rank;
 use super::{Flight, PlaceAsk, Queue, QueueEvent, Seen, Waiting};
 use crate::conversation::Wait;
 use crate::desk::policy::Ring;
@@ -17,13 +18,23 @@ impl Queue {
                 let waiting = Waiting::new(wait.clone(), rings.clone());
                 match wait.kept_until() {
                     Some(at) => drop(self.kept.insert((at, *conversation))),
-                    None => self.lanes.put(*conversation, wait, &waiting.needs),
+                    None => {
+                        self.lanes.put(*conversation, wait, &waiting.needs);
+                        self.line.insert(rank(*conversation, wait));
+                    }
                 }
                 self.since.insert((wait.since, *conversation));
                 self.relaxes.extend(waiting.relaxes_at().map(|at| (at, *conversation)));
                 self.waiting.insert(*conversation, waiting);
             }
-            QueueEvent::LeftQueue { conversation } => self.remove(*conversation),
+            QueueEvent::LeftQueue { conversation, served, at } => {
+                self.remove(*conversation);
+                match (served, self.line.is_empty()) {
+                    (true, empty) => self.pace.served(*at, !empty),
+                    (false, true) => self.pace.broken(),
+                    (false, false) => {}
+                }
+            }
             QueueEvent::AgentNoted { agent, free, idle_since, taken, skills } => {
                 let known = self.agents.remove(agent);
                 let (asks, turn) = known.map(|seen| (seen.asks, seen.turn)).unwrap_or_default();
@@ -60,6 +71,7 @@ impl Queue {
             }
             QueueEvent::PauseSet { paused, .. } => {
                 (self.paused, self.unswept) = (*paused, !*paused);
+                self.pace.broken();
             }
             QueueEvent::Swept => self.unswept = false,
         }
@@ -130,6 +142,7 @@ impl Queue {
         let Some(waiting) = self.waiting.get(&conversation) else { return };
         let kept = waiting.wait.kept_until().is_some_and(|at| self.kept.remove(&(at, conversation)));
         if kept {
+            self.line.insert(rank(conversation, &waiting.wait));
             self.lanes.put(conversation, &waiting.wait, &waiting.needs);
         }
     }
@@ -140,6 +153,7 @@ impl Queue {
             self.kept.remove(&(at, conversation));
         }
         self.lanes.take(conversation);
+        self.line.remove(&rank(conversation, &waiting.wait));
         self.since.remove(&(waiting.wait.since, conversation));
         if let Some(at) = waiting.relaxes_at() {
             self.relaxes.remove(&(at, conversation));

@@ -182,7 +182,7 @@ export class Link {
     const conversation = eph.cv ? this.find(eph.cv) : null;
     if (!conversation) return;
     if (eph.k === 'typing') conversation.typingUntil = Date.now() + TYPING_MS;
-    if (eph.k === 'queue.position') conversation.position = eph.d?.position ?? null;
+    if (eph.k === 'queue.position') conversation.placed(eph.d?.position ?? null, eph.d?.eta_ms ?? null);
   }
 
   #refused({ entry, error }: Extract<Told, { type: 'failed' }>): void {
