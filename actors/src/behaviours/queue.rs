@@ -59,7 +59,21 @@ impl Behaviour for Queue {
                     },
                 );
             }
-            QueueEvent::Enqueued { .. }
+            QueueEvent::RoomAsked { conversation, queue: other, .. } => {
+                let (conversation, from) = (*conversation, queue);
+                out.tell::<Self>(other, QueueCommand::AskRoom { conversation, from });
+            }
+            QueueEvent::RoomAnswered { conversation, to, free } => {
+                let (conversation, free) = (*conversation, *free);
+                out.tell::<Self>(to, QueueCommand::Room { conversation, queue, free });
+            }
+            QueueEvent::Overflowing { conversation, to, .. } => {
+                let (from, to) = (queue, to.clone());
+                out.tell::<Conversation>(conversation, domain::Command::Overflow { from, to });
+            }
+            QueueEvent::RoomLost { .. }
+            | QueueEvent::OverflowPut { .. }
+            | QueueEvent::Enqueued { .. }
             | QueueEvent::LeftQueue { .. }
             | QueueEvent::AgentNoted { .. }
             | QueueEvent::OfferFailed { .. }

@@ -7,6 +7,7 @@
 
 mod apply;
 mod lanes;
+mod overflow;
 mod pace;
 mod search;
 
@@ -15,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::policy::{QueuePolicy, Ring, Skills};
-use crate::conversation::{OfferEnd, Wait};
-use crate::ids::{ConversationId, OfferId, PersonId};
+use crate::conversation::{OfferEnd, OverflowWhy, Wait};
+use crate::ids::{ConversationId, OfferId, PersonId, QueueId};
 use crate::refusal::{Code, Decision, Refusal};
 use crate::time::Time;
 use lanes::{Lanes, Rank};
@@ -71,6 +72,10 @@ pub enum QueueCommand {
     },
     /// An offer came to nothing.
     Returned { conversation: ConversationId, offer: OfferId, agent: PersonId, why: OfferEnd },
+    /// Another queue asks whether there is room for one of its conversations.
+    AskRoom { conversation: ConversationId, from: QueueId },
+    /// What that one answers.
+    Room { conversation: ConversationId, queue: QueueId, free: bool },
     /// Look again for matches: a time of avoidance is over, a ring is reached, the pause is over.
     Match,
     /// A supervisor stops assignment, or lets it go on. Whoever waits goes on waiting.
@@ -81,12 +86,14 @@ pub enum QueueCommand {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those of the commands")]
 pub enum QueueEvent {
-    /// A conversation waits; `rings` is how its needs relax.
+    /// A conversation waits; `rings` is how its needs relax, and from `overflows` on it waits too long here.
     Enqueued {
         conversation: ConversationId,
         wait: Wait,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rings: Vec<Ring>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        overflows: Option<Time>,
     },
     /// A conversation has left.
     LeftQueue {
@@ -128,6 +135,16 @@ pub enum QueueEvent {
     Unkept { conversations: Vec<ConversationId> },
     /// The needs of these have reached their next ring.
     Relaxed { conversations: Vec<ConversationId> },
+    /// Another queue was asked for room; where none has any, all are asked again then.
+    RoomAsked { conversation: ConversationId, queue: QueueId, why: OverflowWhy, again: Option<Time> },
+    /// Another queue was told whether there is room.
+    RoomAnswered { conversation: ConversationId, to: QueueId, free: bool },
+    /// There is room nowhere, or no need of it any more.
+    RoomLost { conversation: ConversationId },
+    /// It cannot go elsewhere now; it is looked at again then.
+    OverflowPut { conversation: ConversationId, again: Time },
+    /// The conversation is told to go where there is room.
+    Overflowing { conversation: ConversationId, to: QueueId, why: OverflowWhy },
     /// Assignment was stopped or goes on.
     PauseSet { paused: bool, by: PersonId, at: Time },
     /// After a pause: whoever could be matched was.
@@ -162,6 +179,10 @@ struct Waiting {
     rings: Vec<Ring>,
     /// What is needed now.
     needs: Skills,
+    /// From when on it waits too long here.
+    overflows: Option<Time>,
+    /// The queue that was asked for room, and why.
+    asked: Option<(QueueId, OverflowWhy)>,
 }
 
 /// An offer in flight: first a place is asked for, then the offer is made.
@@ -198,6 +219,7 @@ pub struct Queue {
     agents: BTreeMap<PersonId, Seen>,
     avoids: BTreeSet<(Time, ConversationId, PersonId)>,
     relaxes: BTreeSet<(Time, ConversationId)>,
+    overflows: BTreeSet<(Time, ConversationId)>,
     /// Those that are offered to nobody before a time; they are in no lane.
     #[serde(default)]
     kept: BTreeSet<(Time, ConversationId)>,
@@ -257,7 +279,7 @@ impl Queue {
         self.paused
     }
 
-    /// The next timer: a time of avoidance that ends, a ring that is reached, opening, or what one command left over.
+    /// The next timer: a time of avoidance that ends, a ring that is reached, opening, a wait that is too long, or what one command left over.
     #[must_use]
     pub fn due(&self) -> Option<(Time, QueueCommand)> {
         if self.paused {
@@ -267,7 +289,8 @@ impl Queue {
         let avoid = self.avoids.first().map(|(at, ..)| *at);
         let relax = self.relaxes.first().map(|(at, _)| *at);
         let kept = self.kept.first().map(|(at, _)| *at);
-        [sweep, avoid, relax, kept].into_iter().flatten().min().map(|at| (at, QueueCommand::Match))
+        let overflow = self.overflows.first().map(|(at, _)| *at);
+        [sweep, avoid, relax, kept, overflow].into_iter().flatten().min().map(|at| (at, QueueCommand::Match))
     }
 
     /// Judges `command` at `now`. New offers are named after the queue's own count, so that replay names them alike.
@@ -309,6 +332,10 @@ impl Queue {
                     Vec::new()
                 })
             }
+            QueueCommand::AskRoom { conversation, from } => {
+                Ok(self.answer_room(now, policy, conversation, from))
+            }
+            QueueCommand::Room { conversation, queue, free } => self.room(policy, conversation, queue, free),
             QueueCommand::Match => Ok(self.look_again(now, policy)),
             QueueCommand::Pause { paused, by } if paused == self.paused => {
                 Err(Refusal::new(Code::Duplicate, format!("{by} finds it so already")))
@@ -333,11 +360,15 @@ impl Queue {
         }
         let rings = if wait.needs.is_empty() { Vec::new() } else { policy.rings.clone() };
         let waiting = Waiting::new(wait.clone(), rings.clone());
-        let asks = match waiting.wait.kept_until() {
+        let mut asks = match waiting.wait.kept_until() {
             Some(_) => Vec::new(),
             None => self.search(now, policy).ask_for(conversation, &waiting),
         };
-        Ok([QueueEvent::Enqueued { conversation, wait, rings }].into_iter().chain(asks).collect())
+        if asks.is_empty() {
+            asks.extend(self.ask_when_long(policy, conversation, &wait));
+        }
+        let overflows = self.overflows_at(now, policy, &wait);
+        Ok([QueueEvent::Enqueued { conversation, wait, rings, overflows }].into_iter().chain(asks).collect())
     }
 
     fn agent_seen(
@@ -445,6 +476,7 @@ impl Queue {
             }
         }
         events.extend(search.asks);
+        events.extend(self.ask_when_late(now, policy));
         events
     }
 

@@ -169,6 +169,16 @@ const DOCS: &[(&str, &str)] = &[
         "tenants.queues.survey",
         "What visitors are asked after the end: csat (one to five stars), nps (0 to 10) or none.",
     ),
+    (
+        "tenants.queues.overflow",
+        "When its conversations go to another queue, each at most once to each in one wait.",
+    ),
+    ("tenants.queues.overflow.after_ms", "Those that have waited so long in it."),
+    ("tenants.queues.overflow.longer_than", "Those that come when so many wait already."),
+    (
+        "tenants.queues.overflow.to",
+        "The queues that are asked, in this order. One that is closed, paused or beyond its own limits is passed over.",
+    ),
     ("tenants.agents", "Its agents."),
     ("tenants.agents.id", "Begins with ag_."),
     ("tenants.agents.name", "As visitors read it."),
@@ -288,7 +298,8 @@ mod tests {
 
     use super::super::push::{ApnsConfig, FcmConfig, TenantPush};
     use super::super::{
-        ChannelConfig, DepartmentConfig, HoursConfig, RuleConfig, SlaConfig, StoreConfig, TeamConfig, sample,
+        ChannelConfig, DepartmentConfig, HoursConfig, OverflowConfig, RuleConfig, SlaConfig, StoreConfig,
+        TeamConfig, sample,
     };
     use super::*;
 
@@ -333,6 +344,8 @@ mod tests {
             agent_warn_ms: Some(60_000),
             agent_requeue_ms: Some(180_000),
         });
+        let (after_ms, longer_than, to) = (Some(60_000), Some(20), vec!["billing".to_owned()]);
+        queue.overflow = Some(OverflowConfig { after_ms, longer_than, to });
         tenant.hours = vec![HoursConfig {
             id: "office".into(),
             zone: "Asia/Shanghai".into(),

@@ -13,7 +13,7 @@ impl Queue {
     /// Takes in the next event.
     pub fn apply(&mut self, event: &QueueEvent) {
         match event {
-            QueueEvent::Enqueued { conversation, wait, rings } => {
+            QueueEvent::Enqueued { conversation, wait, rings, overflows } => {
                 self.remove(*conversation);
                 let waiting = Waiting::new(wait.clone(), rings.clone());
                 match wait.kept_until() {
@@ -26,6 +26,7 @@ impl Queue {
                 self.since.insert((wait.since, *conversation));
                 self.relaxes.extend(waiting.relaxes_at().map(|at| (at, *conversation)));
                 self.waiting.insert(*conversation, waiting);
+                overflows.iter().for_each(|at| self.put_overflow(*conversation, *at));
             }
             QueueEvent::LeftQueue { conversation, served, at } => {
                 self.remove(*conversation);
@@ -69,6 +70,15 @@ impl Queue {
                     self.relax(*conversation);
                 }
             }
+            QueueEvent::RoomAsked { conversation, queue, why, again } => {
+                self.set_asked(*conversation, Some((queue.clone(), *why)));
+                again.iter().for_each(|at| self.put_overflow(*conversation, *at));
+            }
+            QueueEvent::RoomLost { conversation } | QueueEvent::Overflowing { conversation, .. } => {
+                self.set_asked(*conversation, None);
+            }
+            QueueEvent::OverflowPut { conversation, again } => self.put_overflow(*conversation, *again),
+            QueueEvent::RoomAnswered { .. } => {}
             QueueEvent::PauseSet { paused, .. } => {
                 (self.paused, self.unswept) = (*paused, !*paused);
                 self.pace.broken();
@@ -158,6 +168,9 @@ impl Queue {
         if let Some(at) = waiting.relaxes_at() {
             self.relaxes.remove(&(at, conversation));
         }
+        if let Some(at) = waiting.overflows {
+            self.overflows.remove(&(at, conversation));
+        }
         for (agent, until) in waiting.avoid {
             self.avoids.remove(&(until, conversation, agent));
         }
@@ -167,7 +180,8 @@ impl Queue {
 impl Waiting {
     pub(super) fn new(wait: Wait, rings: Vec<Ring>) -> Self {
         let needs = wait.needs.clone();
-        Self { wait, flight: None, avoid: BTreeMap::new(), rings, needs }
+        let (flight, avoid, overflows, asked) = (None, BTreeMap::new(), None, None);
+        Self { wait, flight, avoid, rings, needs, overflows, asked }
     }
 
     /// When the next ring is reached.

@@ -135,7 +135,12 @@ impl World {
                 | QueueEvent::Unkept { .. }
                 | QueueEvent::Relaxed { .. }
                 | QueueEvent::PauseSet { .. }
-                | QueueEvent::Swept => {}
+                | QueueEvent::Swept
+                | QueueEvent::RoomAsked { .. }
+                | QueueEvent::RoomAnswered { .. }
+                | QueueEvent::RoomLost { .. }
+                | QueueEvent::OverflowPut { .. }
+                | QueueEvent::Overflowing { .. } => {}
             }
         }
     }
