@@ -12,7 +12,7 @@ use crate::cell::machine::Machine;
 use crate::letter::Payload;
 use crate::port::StoreError;
 use crate::watcher::{Refold, Refolded, Slot, Watcher, refold};
-use crate::watchers::{Quality, Summary, Voice};
+use crate::watchers::{Quality, Service, Summary, Voice};
 
 /// All behaviours.
 pub static BEHAVIOURS: &[Line] = &[
@@ -31,7 +31,8 @@ pub static BEHAVIOURS: &[Line] = &[
 ];
 
 /// All watchers.
-pub static WATCHERS: &[Watching] = &[watching::<Summary>(), watching::<Quality>(), watching::<Voice>()];
+pub static WATCHERS: &[Watching] =
+    &[watching::<Summary>(), watching::<Quality>(), watching::<Voice>(), watching::<Service>()];
 
 /// One behaviour, without its type.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! How queues stand, for those who follow it: looked at twice a second while anybody does, shown when it has changed. So however fast a
-//! queue moves and however many follow it, it costs one look per half second. Who waits is told the place likewise, every other time.
+//! queue moves and however many follow it, it costs one look per half second. Who waits is told the place likewise, every other time, and walls
+//! are shown every fourth.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,9 +15,13 @@ use conversa_engine::ids::TenantId;
 use serde_json::{Value, json};
 
 use crate::server::Edge;
+use crate::wall::Scope;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
+/// Every so many looks places are told, and walls shown.
+const PLACES: u32 = 2;
+const WALLS: u32 = 4;
 /// Topics that are taken from the lobby at once.
 const PAGE: usize = 256;
 /// A visitor's place in the queue.
@@ -32,16 +37,15 @@ pub(crate) fn updated(view: &Value) -> Value {
 
 /// Looks until the server is gone.
 pub(crate) async fn run(edge: Weak<Edge>) {
-    let mut places = false;
-    loop {
+    for turn in (0..PLACES * WALLS).cycle() {
         tokio::time::sleep(LOOK).await;
         let Some(edge) = edge.upgrade() else { return };
-        look(&edge, places).await;
-        places = !places;
+        look(&edge, turn).await;
     }
 }
 
-async fn look(edge: &Arc<Edge>, places: bool) {
+async fn look(edge: &Arc<Edge>, turn: u32) {
+    let (places, walls) = (turn.is_multiple_of(PLACES), turn.is_multiple_of(WALLS));
     let mut after = None;
     let mut line: Option<Line> = None;
     loop {
@@ -58,7 +62,8 @@ async fn look(edge: &Arc<Edge>, places: bool) {
                         line.show(edge, topic, conversation);
                     }
                 }
-                Topic::Conversation(_) | Topic::Place { .. } => {}
+                Topic::Wall { queue, within } if walls => show_wall(edge, tenant, topic, queue, within).await,
+                Topic::Conversation(_) | Topic::Place { .. } | Topic::Wall { .. } => {}
             }
         }
         match page.into_iter().last() {
@@ -76,6 +81,16 @@ async fn show_queue(edge: &Arc<Edge>, tenant: &TenantId, topic: &Topic, queue: &
     let version = version(&d);
     d["queue"] = (**queue).into();
     let murmur = Murmur { source, kind: "queue.updated", d };
+    edge.host.lobby().topics().tell(tenant, topic, version, &Arc::new(murmur));
+}
+
+async fn show_wall(edge: &Arc<Edge>, tenant: &TenantId, topic: &Topic, queue: &Arc<str>, within: &Arc<str>) {
+    let scope = Scope { queue: Arc::clone(queue), within: Arc::clone(within) };
+    // What cannot be asked now is asked again at the next look.
+    let Ok(d) = scope.read(edge, tenant).await else { return };
+    let version = version(&d);
+    let source = Address::new(tenant.clone(), Queue::KIND, Arc::clone(queue));
+    let murmur = Murmur { source, kind: "wall.snapshot", d };
     edge.host.lobby().topics().tell(tenant, topic, version, &Arc::new(murmur));
 }
 

@@ -22,6 +22,13 @@ pub enum Topic {
     Conversation(Arc<str>),
     /// How a queue stands, by its key.
     Queue(Arc<str>),
+    /// How queues stand and what was done today: of one by its key or of all by `*`, within departments that are named with commas.
+    Wall {
+        /// The queue.
+        queue: Arc<str>,
+        /// Empty for the whole company.
+        within: Arc<str>,
+    },
     /// The place of a conversation in a queue, by both keys: for its visitor, who does not ask for it.
     Place {
         /// The queue.
@@ -105,6 +112,18 @@ impl Topics {
         for topic in socket.end_topics() {
             self.unfollow(socket, &topic);
         }
+    }
+
+    /// Different topics that anybody follows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// True while nobody follows anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// What anybody follows, in order, and from `after` on: at most `limit`.
@@ -217,7 +236,7 @@ mod tests {
         topics.wait_in(&one, &Arc::from("cv_2"), Some("q1".into()));
         topics.wait_in(&one, &cv, Some("q2".into()));
         let other = Topic::Place { queue: "q1".into(), conversation: "cv_2".into() };
-        assert_eq!(one.topics(), [other.clone(), place("q2")]);
+        assert_eq!((one.topics(), topics.len()), (vec![other.clone(), place("q2")], 2));
         topics.wait_in(&one, &cv, None);
         assert_eq!(one.topics(), [other]);
     }

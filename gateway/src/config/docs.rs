@@ -63,7 +63,10 @@ const DOCS: &[(&str, &str)] = &[
         "Actors that a starting node revives per second, where a crash left something undone.",
     ),
     ("watchers", "What reads every conversation while it happens."),
-    ("watchers.enabled", "summary lists conversations, quality inspects them, voice hears customers."),
+    (
+        "watchers.enabled",
+        "summary lists conversations, quality inspects them, voice hears customers, service counts for the wall.",
+    ),
     ("push", "Calls to the outside: webhooks of channels, push services."),
     (
         "push.allow_hosts",

@@ -1,5 +1,5 @@
 //! Topics: what a client follows beside its own conversations. `cv:<id>`, a conversation that it may read; `queue:<id>`, how a queue
-//! stands. They live as long as the stream: a client that resumes it follows them still, and every welcome names those that stand.
+//! stands; `wall:<id>` or `wall:*`, what supervisors see of a queue or of all. They live as long as the stream: a client that resumes it follows them still, and every welcome names those that stand.
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use super::outgoing::EPOCH;
 use crate::auth::Role;
 use crate::gauges;
 use crate::rest::{conversation_address, visible};
+use crate::wall::Scope;
 
 #[derive(Deserialize)]
 struct Sub {
@@ -39,6 +40,7 @@ struct Unsub {
 enum Named {
     Conversation(Address),
     Queue(Arc<str>),
+    Wall(Scope),
 }
 
 /// The topics of a socket, as clients write them.
@@ -46,10 +48,15 @@ pub(super) fn names(socket: &Socket) -> Vec<String> {
     let name = |topic: &Topic| match topic {
         Topic::Conversation(key) => Some(format!("cv:{key}")),
         Topic::Queue(key) => Some(format!("queue:{key}")),
+        Topic::Wall { queue, .. } => Some(format!("wall:{queue}")),
         // Nobody has asked for it.
         Topic::Place { .. } => None,
     };
     socket.topics().iter().filter_map(name).collect()
+}
+
+fn wall(Scope { queue, within }: &Scope) -> Topic {
+    Topic::Wall { queue: Arc::clone(queue), within: Arc::clone(within) }
 }
 
 fn too_many(_: TooMany) -> Refusal {
@@ -64,6 +71,7 @@ impl Talk {
         match self.topic(&topic)? {
             Named::Conversation(address) => self.follow_conversation(address, pos, id),
             Named::Queue(queue) => self.follow_queue(queue, id)?,
+            Named::Wall(scope) => self.follow_wall(scope, id)?,
         }
         Ok(())
     }
@@ -97,6 +105,16 @@ impl Talk {
         Ok(())
     }
 
+    fn follow_wall(&self, scope: Scope, id: u64) -> Result<(), Refusal> {
+        let socket = Arc::clone(&self.stream.socket);
+        let topic = wall(&scope);
+        self.edge.host.lobby().topics().follow(&socket, &topic).map_err(too_many)?;
+        self.spawn(id, move |edge, principal| async move {
+            Ok(json!({ "ep": EPOCH, "o": 0, "snapshot": scope.read(&edge, &principal.tenant).await? }))
+        });
+        Ok(())
+    }
+
     /// No longer follows a topic; one that it does not follow is no error.
     pub(super) fn unsub(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Unsub { topic } = self.params(bytes)?;
@@ -114,6 +132,9 @@ impl Talk {
             }
             Named::Queue(queue) => {
                 topics.unfollow(socket, &Topic::Queue(queue));
+            }
+            Named::Wall(scope) => {
+                topics.unfollow(socket, &wall(&scope));
             }
         }
         socket.reply(id, Ok(json!({ "topic": topic })));
@@ -151,9 +172,11 @@ impl Talk {
                 }
                 Ok(Named::Queue(self.known_queue(queue)?.shared()))
             }
+            Some(("wall", queue)) => Ok(Named::Wall(Scope::of(&self.edge, &self.principal, queue)?)),
             Some(_) | None => {
-                let detail =
-                    format!("there is no topic {topic:?}: topics are cv:<conversation> and queue:<queue>");
+                let detail = format!(
+                    "there is no topic {topic:?}: topics are cv:<conversation>, queue:<queue> and wall:<queue or *>"
+                );
                 Err(Refusal::new(Code::NotFound, detail))
             }
         }

@@ -139,7 +139,7 @@ impl Company {
                 .collect(),
             weights: [("web".to_owned(), self.weight)].into(),
             grace_ms: 15_000,
-            watchers: vec!["summary", "quality", "voice"],
+            watchers: vec!["summary", "quality", "voice", "service"],
             channels: Vec::new(),
             merge_by: Vec::new(),
             teams: Teams::default(),
