@@ -138,7 +138,7 @@ async fn the_wall_shows_what_waits_and_what_was_done_today() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn topics_stay_within_departments_and_come_back_with_the_stream() {
+async fn topics_stay_within_departments() {
     let folder = tempfile::tempdir().expect("a folder");
     let node = node_with(folder.path(), |company| {
         let department = |id: &str, supervisor: &str| DepartmentConfig {
