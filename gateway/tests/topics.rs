@@ -184,3 +184,39 @@ async fn topics_stay_within_departments() {
     assert_eq!(told["d"]["message"]["content"]["text"], "words 1");
     stop(node).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_come_back_with_the_stream_and_with_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = node(folder.path()).await;
+    let come = async |resume: Value| {
+        Client::come(&node, "supervisor", "su_1", "d1", ENCODINGS[0], json!({ "resume": resume })).await
+    };
+    let (mut supervisor, welcome) = come(json!({})).await;
+    assert_eq!(welcome["topics"], json!([]));
+    let snapshot = supervisor.next().await;
+    for topic in ["wall:*", "queue:support"] {
+        let sub = supervisor.ask(json!({ "m": "sub", "d": { "topic": topic } })).await;
+        assert!(sub["err"].is_null(), "{sub}");
+    }
+    drop(supervisor);
+    let (mut supervisor, again) = come(json!({
+        "session": welcome["session"], "resume_token": welcome["resume_token"], "s": snapshot["s"],
+    }))
+    .await;
+    assert_eq!(again["resumed"], "full");
+    let topics = again["topics"].as_array().expect("a list");
+    assert!(
+        topics.len() == 2 && topics.contains(&json!("wall:*")) && topics.contains(&json!("queue:support"))
+    );
+    // What it follows still is shown without being asked for again.
+    let mut visitor = Client::connect(&node, "visitor", "vi_1", "d1", ENCODINGS[0]).await;
+    let opened = visitor.ask(json!({ "m": "conversation.open", "d": {} })).await;
+    visitor.ask(json!({ "m": "human.request", "cv": opened["d"]["cv"], "d": {} })).await;
+    supervisor.until(|frame| frame["k"] == "queue.updated" && frame["d"]["waiting"] == 1).await;
+    supervisor.until(|frame| frame["k"] == "wall.snapshot" && frame["d"]["all"]["waiting"] == 1).await;
+    drop(supervisor);
+    let (_, anew) = come(json!({})).await;
+    assert_eq!((&anew["resumed"], &anew["topics"]), (&json!("none"), &json!([])));
+    stop(node).await;
+}
