@@ -16,7 +16,7 @@ use crate::cell::machine::Machine;
 use crate::letter::{Payload, decode, encode};
 use crate::port::StoreError;
 use crate::watcher::{Refold, Refolded, Slot, Watcher, refold};
-use crate::watchers::{Quality, Summary, Voice};
+use crate::watchers::{Quality, Service, Summary, Voice};
 
 /// All behaviours.
 pub static BEHAVIOURS: &[Line] = &[
@@ -35,7 +35,8 @@ pub static BEHAVIOURS: &[Line] = &[
 ];
 
 /// All watchers.
-pub static WATCHERS: &[Watching] = &[watching::<Summary>(), watching::<Quality>(), watching::<Voice>()];
+pub static WATCHERS: &[Watching] =
+    &[watching::<Summary>(), watching::<Quality>(), watching::<Voice>(), watching::<Service>()];
 
 /// One behaviour, without its type.
 #[derive(Debug)]

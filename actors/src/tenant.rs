@@ -10,6 +10,7 @@ use conversa_engine::conversation::{Opening, Wait};
 use conversa_engine::desk::{AgentPolicy, QueuePolicy, Skills, Teams, WhenClosed};
 use conversa_engine::ids::{BotId, PersonId, QueueId, TenantId};
 use conversa_engine::quality::ScoreCard;
+use conversa_engine::time::Time;
 use parking_lot::RwLock;
 
 /// A company's settings in force: what all of its cells share, and the copy that one of them has read.
@@ -184,20 +185,34 @@ impl Tenant {
             wait.queue = self.default_queue().clone();
         }
         self.pass_closed(wait);
-        let fits = |rule: &&RuleSetting| {
-            rule.channel.as_ref().is_none_or(|channel| *channel == opening.channel)
-                && rule.language.as_ref().is_none_or(|language| *language == opening.language)
-                && rule.queue.as_ref().is_none_or(|queue| *queue == wait.queue)
-        };
-        if let Some(rule) = self.rules.iter().find(fits) {
-            wait.needs.clone_from(&rule.needs);
-            wait.priority = wait.priority.saturating_add(rule.priority);
-        }
+        wait.priority =
+            wait.priority.saturating_add(self.rule(opening, wait).map_or(0, |rule| rule.priority));
+        self.route_on(opening, last, wait);
+    }
+
+    /// The same for one that goes on waiting in a queue that helps: how much sooner it goes than others stays.
+    pub fn route_on(&self, opening: &Opening, last: Option<&PersonId>, wait: &mut Wait) {
+        wait.needs = self.rule(opening, wait).map(|rule| rule.needs.clone()).unwrap_or_default();
         wait.weight = self.weight(opening);
         if let Some(queue) = self.queue(&wait.queue) {
             wait.due = queue.goal_ms.map(|ms| queue.policy.time.after(wait.since, ms));
             wait.prefers = last.filter(|_| queue.sticky).cloned();
         }
+    }
+
+    fn rule(&self, opening: &Opening, wait: &Wait) -> Option<&RuleSetting> {
+        let fits = |rule: &&RuleSetting| {
+            rule.channel.as_ref().is_none_or(|channel| *channel == opening.channel)
+                && rule.language.as_ref().is_none_or(|language| *language == opening.language)
+                && rule.queue.as_ref().is_none_or(|queue| *queue == wait.queue)
+        };
+        self.rules.iter().find(fits)
+    }
+
+    /// True for a queue of the company that is open.
+    #[must_use]
+    pub fn is_open(&self, queue: &QueueId, at: Time) -> bool {
+        self.queue(queue).is_some_and(|queue| queue.policy.time.closed_until(at).is_none())
     }
 
     /// From a closed queue to the one that takes its conversations meanwhile, and on; each queue is asked once.

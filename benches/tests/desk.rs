@@ -71,7 +71,7 @@ fn with_ten_thousand_waiting_and_five_hundred_agents_the_slowest_percent_takes_l
                 served += 1;
                 let (conversation, offer, agent) = (ask.conversation, ask.offer, ask.agent);
                 run(&mut queue, now, QueueCommand::Granted { conversation, offer, agent });
-                run(&mut queue, now, QueueCommand::Leave { conversation });
+                run(&mut queue, now, QueueCommand::Leave { conversation, served: true });
             }
             while let (Some((at, command)), true) = (queue.due(), n % 50 == 0) {
                 if at.ms() > now {

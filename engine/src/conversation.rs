@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use change::{CHANGE_MS, Change, Changed, Changes, Mark, Reach, Subject};
 pub use command::{Command, Say};
 pub use desk::{Asker, DeskCommand, DeskEvent, SLOTS_MAX, SUMMARY_CHARS_MAX, Target};
-pub use event::{Closer, Event, Held, OfferEnd, QueueReason, Said};
+pub use event::{Closer, Event, Held, OfferEnd, OverflowWhy, QueueReason, Said};
 pub use goals::{Clock, Goal, SlaEvent};
 pub use handover::{Handover, HandoverAsk, HandoverCommand, HandoverEnd, HandoverEvent, HandoverKind, Stage};
 pub use idle::{IdleEvent, Side, Turn};
@@ -152,6 +152,9 @@ pub struct Wait {
     /// It is offered to nobody before that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
+    /// The queues that it left because it waited there too long, or too many did: it does not come back to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<QueueId>,
 }
 
 impl Wait {
@@ -165,7 +168,14 @@ impl Wait {
     #[must_use]
     pub fn new(queue: QueueId, since: Time, priority: u8) -> Self {
         let (needs, due, prefers) = (Skills::new(), None, None);
-        Self { queue, since, priority, needs, due, weight: 1, prefers, opens: None, kept: false }
+        let (opens, kept, passed) = (None, false, Vec::new());
+        Self { queue, since, priority, needs, due, weight: 1, prefers, opens, kept, passed }
+    }
+
+    /// The same wait, in a queue that helps.
+    fn moved(&self, to: QueueId) -> Self {
+        let passed = self.passed.iter().chain([&self.queue]).cloned().collect();
+        Self { queue: to, opens: None, kept: false, passed, ..self.clone() }
     }
 }
 

@@ -15,10 +15,10 @@ mod tests;
 pub use agent::{Agent, AgentCommand, AgentEvent, Ask, CAPACITY_MAX, DOUBT_MS, LEASE_MS, Place, Presence};
 pub use hours::{Calendar, HOLIDAYS_MAX, Hours, OPENINGS_MAX};
 pub use policy::{
-    AgentPolicy, CODES_MAX, Choice, IdlePolicy, KEEP_MS, LEVEL_MAX, MISSES_MAX, NEVER, QueuePolicy,
-    REASONS_MAX, RINGS_MAX, Ring, Skills, SlaPolicy, TimePolicy, WARN_PERCENT, WhenClosed, WhenGone,
-    WrapPolicy,
+    AgentPolicy, CODES_MAX, Choice, IdlePolicy, KEEP_MS, LEVEL_MAX, MISSES_MAX, NEVER, OVERFLOW_MAX,
+    OverflowPolicy, QueuePolicy, REASONS_MAX, RINGS_MAX, Ring, Skills, SlaPolicy, TimePolicy, WARN_PERCENT,
+    WhenClosed, WhenGone, WrapPolicy,
 };
-pub use queue::{AVOID_MS, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};
+pub use queue::{AVOID_MS, PLACES_MAX, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};
 pub use rights::{Op, Part, Relation, may};
 pub use teams::{DEPARTMENTS_MAX, Department, TEAM_MAX, TEAMS_MAX, Team, Teams};

@@ -28,7 +28,7 @@ use crate::auth::{Role, SECRET_BYTES_MIN};
 pub use attachments::AttachmentsConfig;
 pub use channels::ChannelConfig;
 pub use cluster::ClusterConfig;
-pub use desk::{AgentConfig, DeskConfig, QueueConfig, RuleConfig};
+pub use desk::{AgentConfig, DeskConfig, OverflowConfig, QueueConfig, RuleConfig};
 pub use docs::print;
 pub use hours::{HoursConfig, SlaConfig, SurveyConfig};
 pub use people::{DepartmentConfig, TeamConfig};

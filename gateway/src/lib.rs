@@ -22,6 +22,7 @@ mod stream;
 mod talk;
 mod ticket;
 mod transport;
+mod wall;
 pub mod wire;
 
 pub use channel::Kind as ChannelKind;

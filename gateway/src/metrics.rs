@@ -61,6 +61,11 @@ const HOST: &[Reading] = &[
     ("conversa_desk_alerts", "Goals that were nearly or quite missed, and silent agents", |host| {
         host.lobby().alerts()
     }),
+    (
+        "conversa_topics_followed",
+        "Different conversations, queues, places and walls that sockets follow",
+        |host| host.lobby().topics().len() as u64,
+    ),
     ("conversa_overloaded", "Requests refused because a mailbox was full", |host| {
         host.meters().overloaded.get()
     }),

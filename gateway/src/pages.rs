@@ -22,7 +22,7 @@ pub(crate) async fn page(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
     let file = match path {
         "" => "index.html",
-        "visitor" | "desk" | "boards" => return html(&format!("{path}.html")),
+        "visitor" | "desk" | "boards" | "wall" => return html(&format!("{path}.html")),
         other => other,
     };
     if file == "index.html" {
@@ -42,7 +42,10 @@ pub(crate) async fn page(uri: Uri) -> Response {
             )
         }
         None => secured(
-            (StatusCode::NOT_FOUND, "there is no such page; the pages are /, /visitor, /desk and /boards")
+            (
+                StatusCode::NOT_FOUND,
+                "there is no such page; the pages are /, /visitor, /desk, /boards and /wall",
+            )
                 .into_response(),
         ),
     }

@@ -1,7 +1,7 @@
 //! REST: what is looked up rather than streamed. Errors are problem details; every list is paged.
 
 mod attachments;
-mod boards;
+pub(crate) mod boards;
 mod customers;
 mod development;
 pub(crate) mod history;
@@ -32,6 +32,7 @@ use crate::problem::Problem;
 use crate::push;
 use crate::server::Edge;
 use crate::socket;
+use crate::wall;
 
 /// A JSON answer or a problem.
 pub(crate) type Answer = Result<axum::Json<serde_json::Value>, Problem>;
@@ -58,6 +59,7 @@ pub(crate) fn router(edge: &Arc<Edge>) -> Router {
         .route("/v1/knowledge/search", get(lists::search))
         .route("/v1/queues", get(lists::queues))
         .route("/v1/agents", get(lists::agents))
+        .route("/v1/wall", get(wall::wall))
         .route("/v1/departments", get(teams::departments))
         .route("/v1/teams", get(teams::teams))
         .route("/v1/customers", get(customers::search))

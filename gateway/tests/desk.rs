@@ -80,3 +80,56 @@ async fn supervisors_and_transfers() {
     );
     stop(node).await;
 }
+
+/// What the visitor is told of its place until that is (position, ETA known).
+async fn told(client: &mut Client, cv: &str, wanted: (u64, bool)) -> Value {
+    let place = |frame: &Value| {
+        (frame["k"] == "queue.position" && frame["cv"] == cv)
+            .then(|| (frame["d"]["position"].as_u64().unwrap_or_default(), frame["d"]["eta_ms"].is_u64()))
+    };
+    client.until(|frame| place(frame) == Some(wanted)).await["d"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_is_told_its_place_also_after_coming_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = node(folder.path()).await;
+    let mut waiting = Vec::new();
+    for n in 0..4 {
+        let mut visitor = Client::connect(&node, "visitor", &format!("vi_{n}"), "d1", ENCODINGS[n % 2]).await;
+        let opened = visitor.ask(json!({ "m": "conversation.open", "d": {} })).await;
+        let cv = opened["d"]["cv"].as_str().expect("a conversation").to_owned();
+        visitor.ask(json!({ "m": "human.request", "cv": cv, "d": {} })).await;
+        let place = u64::try_from(n).expect("small") + 1;
+        let told = told(&mut visitor, &cv, (place, false)).await;
+        assert_eq!(
+            (&told["queue"], &told["eta_ms"]),
+            (&json!("support"), &Value::Null),
+            "nothing is known yet"
+        );
+        waiting.push((visitor, cv));
+    }
+    // The third comes back with a client that remembers nothing.
+    let (gone, cv) = waiting.remove(2);
+    drop(gone);
+    let mut back = Client::connect(&node, "visitor", "vi_2", "d2", ENCODINGS[0]).await;
+    told(&mut back, &cv, (3, false)).await;
+
+    let (last, of) = &mut waiting[2];
+    let left = last.ask(json!({ "m": "queue.leave", "cv": of, "d": {} })).await;
+    assert!(left["err"].is_null(), "{left}");
+    let mut agent = Client::connect(&node, "agent", "ag_mei", "d1", ENCODINGS[0]).await;
+    agent.ask(json!({ "m": "presence.set", "d": { "state": "online", "capacity": 2 } })).await;
+    for _ in 0..2 {
+        let offered = agent.until(|frame| frame["k"] == "conversation.offered").await;
+        let accept =
+            json!({ "m": "offer.accept", "cv": offered["cv"], "d": { "offer": offered["d"]["offer"] } });
+        assert!(agent.ask(accept).await["err"].is_null());
+    }
+    let told = told(&mut back, &cv, (1, true)).await;
+    assert!(told["eta_ms"].as_u64().is_some_and(|ms| ms < 60_000), "{told}");
+    assert!(back.ask(json!({ "m": "queue.leave", "cv": cv, "d": {} })).await["err"].is_null());
+    let again = back.ask(json!({ "m": "queue.leave", "cv": cv, "d": {} })).await;
+    assert_eq!(again["err"]["code"], "gone");
+    stop(node).await;
+}

@@ -99,10 +99,14 @@ async fn flaws_are_listed_and_versions_guard() {
     values["hours"] = json!([{ "id": "office", "zone": "Asia/Beijing", "week": week }]);
     values["queues"][1]["hours"] = json!("shop");
     values["queues"][1]["when_closed"] = json!("queue:support");
+    values["queues"][0]["overflow"] = json!({ "to": ["nowhere", good["queues"][0]["id"]] });
     let check = ask(&node, &su, Method::POST, "/v1/settings/check", None, &values).await;
     assert_eq!(
         places(&check.body),
         [
+            "queues[0].overflow",
+            "queues[0].overflow.to",
+            "queues[0].overflow.to",
             "queues[0].goal_ms",
             "agents[0].queues",
             "hours[0].zone",

@@ -1,8 +1,8 @@
-// Builds the four pages into dist, with hashed assets; the node embeds them. `npm run dev` serves them against a running node.
+// Builds the five pages into dist, with hashed assets; the node embeds them. `npm run dev` serves them against a running node.
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 
-const PAGES = ['index', 'visitor', 'desk', 'boards'];
+const PAGES = ['index', 'visitor', 'desk', 'boards', 'wall'];
 const node = process.env.CONVERSA_URL ?? 'http://127.0.0.1:8080';
 
 /** The node serves /desk from desk.html; the development server does the same. */
@@ -11,7 +11,7 @@ function pretty(): Plugin {
     name: 'conversa-pages',
     configureServer(server) {
       server.middlewares.use((request, _response, next) => {
-        const page = /^\/(visitor|desk|boards)(\?.*)?$/.exec(request.url ?? '');
+        const page = /^\/(visitor|desk|boards|wall)(\?.*)?$/.exec(request.url ?? '');
         if (page) request.url = `/${page[1]}.html${page[2] ?? ''}`;
         next();
       });

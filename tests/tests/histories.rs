@@ -1,6 +1,7 @@
 //! The checker against corrupted histories: each corruption of a clean one must be found, as a breach of the right invariant.
 
 mod handover;
+mod overflow;
 
 use conversa_actors::behaviours::SessionEvent;
 use conversa_engine::content::Content;
@@ -109,6 +110,8 @@ const CORRUPTIONS: &[Corruption] = &[
     }),
     corruption("the bot hears a message twice", &["letters"], |h| h.bots.values_mut().any(doubled)),
     corruption("a conversation waits beside a free agent", &["desk", "letters"], waits_beside),
+    corruption("a wait goes back to a queue that it left", &["desk"], overflow::back),
+    corruption("a wait goes where no room was given", &["desk"], overflow::without_room),
     corruption("an agent who vanished is still there", &["desk"], still_there),
     corruption("something is left undone", &["settled"], |h| {
         h.undone.push("an actor sleeps with an unsent letter".into());
@@ -543,7 +546,7 @@ fn never_left(history: &mut History) -> bool {
         // One that does not wait again later, when it would be right.
         let comes = |of: ConversationId, event: &QueueEvent| matches!(event, QueueEvent::Enqueued { conversation, .. } if *conversation == of);
         let for_good = |place: &usize| {
-            let QueueEvent::LeftQueue { conversation } = &log[*place].event else { return false };
+            let QueueEvent::LeftQueue { conversation, .. } = &log[*place].event else { return false };
             !log[place + 1..].iter().any(|later| comes(*conversation, &later.event))
         };
         let place = (0..log.len()).rev().find(for_good);

@@ -33,6 +33,7 @@ fn a_queue_of_the_first_version_goes_on() {
     let mut queue = Queue::default();
     events.iter().for_each(|event| queue.apply(event));
     assert_eq!((queue.waiting(), queue.offers(), queue.agents_free()), (1, 1, 0));
+    assert_eq!((queue.line().count(), queue.expected_ms(1)), (1, None));
     for event in stored::<QueueEvent>(json!([{ "LeftQueue": { "conversation": CV } }])) {
         queue.apply(&event);
     }

@@ -4,8 +4,8 @@ mod handover;
 mod time;
 
 use conversa_engine::conversation::{
-    self as domain, AuthorKind, Command, DeskEvent, Event, HandoverEvent, IdleEvent, OfferEnd, Phase, Survey,
-    WrapEvent,
+    self as domain, AuthorKind, Command, DeskEvent, Event, HandoverEvent, IdleEvent, OfferEnd, Phase,
+    QueueReason, Survey, WrapEvent,
 };
 use conversa_engine::desk::{AgentCommand, Part, QueueCommand, Relation, may};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
@@ -39,6 +39,10 @@ impl Behaviour for Conversation {
 
     fn decide(&self, cx: &Context<'_>, command: Command) -> Decision<Event> {
         self.within_reach(cx, &command)?;
+        // It may have closed since it said that it has room.
+        if matches!(&command, Command::Overflow { to, .. } if !cx.tenant.is_open(to, cx.now)) {
+            return Ok(Vec::new());
+        }
         let mut events = self.0.decide(cx.now, command)?;
         self.route(cx, &mut events);
         time::keep(&self.0, cx, &mut events);
@@ -65,7 +69,10 @@ impl Behaviour for Conversation {
                 self.tell_bot(id, cx.seq, said, out);
                 self.reach(cx, id, said, out);
             }
-            Event::Queued { wait, .. } => {
+            Event::Queued { wait, reason, .. } => {
+                if let (QueueReason::Overflow, Some(left)) = (reason, wait.passed.last()) {
+                    out.tell::<Queue>(left, QueueCommand::Leave { conversation: id, served: false });
+                }
                 out.tell::<Queue>(&wait.queue, QueueCommand::Enqueue { conversation: id, wait: wait.clone() })
             }
             Event::OfferEnded { queue, offer, agent, why, .. } => {
@@ -83,7 +90,7 @@ impl Behaviour for Conversation {
                 out.tell::<Agent>(agent, release(id, offer, false));
             }
             Event::Assigned { agent, offer, queue, .. } => {
-                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id, served: true });
                 out.tell::<Agent>(
                     &agent.id,
                     AgentCommand::Confirm { conversation: id, offer: offer.clone() },
@@ -257,7 +264,7 @@ fn release(conversation: ConversationId, offer: &OfferId, missed: bool) -> Agent
 
 fn tell_released(id: ConversationId, held: &domain::Held, out: &mut Outbox) {
     if let Some(queue) = &held.queue {
-        out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+        out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id, served: false });
     }
     if let Some((agent, offer)) = &held.place {
         out.tell::<Agent>(agent, release(id, offer, false));
@@ -291,8 +298,11 @@ impl Conversation {
         let Some(opening) = self.0.opening().or(opened.as_ref()) else { return };
         let last = self.0.agent().map(|agent| &agent.id).or(self.0.parted().map(|(agent, _)| agent));
         for event in events {
-            if let Event::Queued { wait, .. } = event {
-                cx.tenant.route(opening, last, wait);
+            if let Event::Queued { wait, reason, .. } = event {
+                match reason {
+                    QueueReason::Overflow => cx.tenant.route_on(opening, last, wait),
+                    _ => cx.tenant.route(opening, last, wait),
+                }
             } else if let Event::Desk(DeskEvent::Handover(HandoverEvent::Asked { ask, .. })) = event {
                 ask.weight = cx.tenant.weight(opening);
             }
@@ -348,7 +358,7 @@ impl Conversation {
             | Phase::Offered(..)
             | Phase::Assigned { .. }
             | Phase::Closed { .. } => {
-                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id });
+                out.tell::<Queue>(queue, QueueCommand::Leave { conversation: id, served: false });
             }
         }
     }

@@ -18,7 +18,7 @@ pub struct Queue(desk::Queue);
 
 impl Behaviour for Queue {
     const KIND: &'static str = "queue";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     type Command = QueueCommand;
     type Event = QueueEvent;
 
@@ -59,7 +59,21 @@ impl Behaviour for Queue {
                     },
                 );
             }
-            QueueEvent::Enqueued { .. }
+            QueueEvent::RoomAsked { conversation, queue: other, .. } => {
+                let (conversation, from) = (*conversation, queue);
+                out.tell::<Self>(other, QueueCommand::AskRoom { conversation, from });
+            }
+            QueueEvent::RoomAnswered { conversation, to, free } => {
+                let (conversation, free) = (*conversation, *free);
+                out.tell::<Self>(to, QueueCommand::Room { conversation, queue, free });
+            }
+            QueueEvent::Overflowing { conversation, to, .. } => {
+                let (from, to) = (queue, to.clone());
+                out.tell::<Conversation>(conversation, domain::Command::Overflow { from, to });
+            }
+            QueueEvent::RoomLost { .. }
+            | QueueEvent::OverflowPut { .. }
+            | QueueEvent::Enqueued { .. }
             | QueueEvent::LeftQueue { .. }
             | QueueEvent::AgentNoted { .. }
             | QueueEvent::OfferFailed { .. }
@@ -76,7 +90,11 @@ impl Behaviour for Queue {
     }
 
     fn view(&self) -> Value {
+        // Who is expected to wait how long follows from the time of one place: places stand in their order.
+        let line: Vec<String> = self.0.line().map(|conversation| conversation.to_string()).collect();
         json!({
+            "line": line,
+            "place_ms": self.0.expected_ms(1),
             "waiting": self.0.waiting(),
             "kept": self.0.kept(),
             "offers": self.0.offers(),

@@ -23,6 +23,20 @@ pub enum Topic {
     Conversation(Arc<str>),
     /// How a queue stands, by its key.
     Queue(Arc<str>),
+    /// How queues stand and what was done today: of one by its key or of all by `*`, within departments that are named with commas.
+    Wall {
+        /// The queue.
+        queue: Arc<str>,
+        /// Empty for the whole company.
+        within: Arc<str>,
+    },
+    /// The place of a conversation in a queue, by both keys: for its visitor, who does not ask for it.
+    Place {
+        /// The queue.
+        queue: Arc<str>,
+        /// The conversation.
+        conversation: Arc<str>,
+    },
 }
 
 /// The socket follows [`TOPICS_MAX`] topics already.
@@ -120,6 +134,18 @@ impl Topics {
         }
     }
 
+    /// Different topics that anybody follows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// True while nobody follows anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// What anybody follows, in order, and from `after` on: at most `limit`.
     #[must_use]
     pub fn page(&self, after: Option<&(TenantId, Topic)>, limit: usize) -> Vec<(TenantId, Topic)> {
@@ -133,6 +159,21 @@ impl Topics {
         let followed = self.followed.lock();
         for socket in followed.get(&(tenant.clone(), topic.clone())).into_iter().flatten() {
             socket.tell(topic, version, murmur);
+        }
+    }
+
+    /// From now on the socket is told the place of a conversation in `queue`, and in no other. Without a queue it is told none; nor
+    /// is one that follows too many topics.
+    pub fn wait_in(&self, socket: &Arc<Socket>, conversation: &Arc<str>, queue: Option<Arc<str>>) {
+        let wanted = queue.map(|queue| Topic::Place { queue, conversation: Arc::clone(conversation) });
+        let of_it = |topic: &Topic| matches!(topic, Topic::Place { conversation: known, .. } if known == conversation);
+        for topic in socket.topics().into_iter().filter(of_it) {
+            if Some(&topic) != wanted.as_ref() {
+                self.unfollow(socket, &topic);
+            }
+        }
+        if let Some(topic) = wanted {
+            let _ = self.follow(socket, &topic);
         }
     }
 
@@ -211,6 +252,21 @@ mod tests {
         assert!(lobby.topics().unfollow(&one, &Topic::Conversation(Arc::clone(&source.key))));
         lobby.push(&heard(7));
         assert_eq!(one.behind(&source), None);
+    }
+
+    #[test]
+    fn a_conversation_waits_in_one_queue() {
+        let (lobby, one) = (Lobby::default(), socket(1, "vi_1"));
+        lobby.attach(&one);
+        let (topics, cv) = (lobby.topics(), Arc::from("cv_1"));
+        let place = |queue: &str| Topic::Place { queue: queue.into(), conversation: "cv_1".into() };
+        topics.wait_in(&one, &cv, Some("q1".into()));
+        topics.wait_in(&one, &Arc::from("cv_2"), Some("q1".into()));
+        topics.wait_in(&one, &cv, Some("q2".into()));
+        let other = Topic::Place { queue: "q1".into(), conversation: "cv_2".into() };
+        assert_eq!((one.topics(), topics.len()), (vec![other.clone(), place("q2")], 2));
+        topics.wait_in(&one, &cv, None);
+        assert_eq!(one.topics(), [other]);
     }
 
     #[test]

@@ -30,6 +30,13 @@ pub enum Command {
         /// The offer.
         offer: Offer,
     },
+    /// Wait elsewhere. Asked by the queue where it waits, once the other one has room.
+    Overflow {
+        /// Where it waits.
+        from: QueueId,
+        /// Where there is room.
+        to: QueueId,
+    },
     /// Take the offer.
     Accept {
         /// Who.

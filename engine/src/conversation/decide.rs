@@ -27,6 +27,7 @@ impl Conversation {
             Command::Say(say) => self.say(now, say),
             Command::AskHuman { by, reason } => self.ask_human(now, &by, reason),
             Command::Offer { queue, offer } => Ok(self.offer(now, queue, offer)),
+            Command::Overflow { from, to } => Ok(self.overflow(now, &from, to)),
             Command::Accept { agent, offer } => self.accept(now, &agent, &offer),
             Command::Decline { agent, offer } => self
                 .answer_handover(now, &agent, &offer, false)
@@ -141,6 +142,21 @@ impl Conversation {
             | Phase::Closed { .. } => {
                 vec![Event::OfferRejected { queue, offer: offer.id, agent: offer.agent.id, at: now }]
             }
+        }
+    }
+
+    /// Nothing happens where it does not wait any more, is offered just now, or has been before.
+    fn overflow(&self, now: Time, from: &QueueId, to: QueueId) -> Vec<Event> {
+        match &self.phase {
+            Phase::Queued(wait) if wait.queue == *from && to != *from && !wait.passed.contains(&to) => {
+                vec![queued(now, wait.moved(to), QueueReason::Overflow)]
+            }
+            Phase::Unopened
+            | Phase::Bot
+            | Phase::Queued(_)
+            | Phase::Offered(..)
+            | Phase::Assigned { .. }
+            | Phase::Closed { .. } => Vec::new(),
         }
     }
 

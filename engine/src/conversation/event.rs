@@ -211,6 +211,8 @@ pub enum QueueReason {
     Transferred,
     /// The agent who held it said nothing for too long.
     AgentIdle,
+    /// It waited too long in another queue, or too many did.
+    Overflow,
 }
 
 impl QueueReason {
@@ -224,8 +226,19 @@ impl QueueReason {
             Self::AgentGone => "agent_gone",
             Self::Transferred => "transferred",
             Self::AgentIdle => "agent_idle",
+            Self::Overflow => "overflow",
         }
     }
+}
+
+/// Why a conversation goes to a queue that helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverflowWhy {
+    /// It has waited too long.
+    Wait,
+    /// Too many waited when it came.
+    Length,
 }
 
 /// Why an offer came to nothing.

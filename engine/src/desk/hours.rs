@@ -79,6 +79,14 @@ impl Hours {
         format!("{} {:02}:{:02} ({})", local.date(), local.hour(), local.minute(), self.name)
     }
 
+    /// When the day of `at` began there: the first instant of its date.
+    #[must_use]
+    pub fn day_began(&self, at: Time) -> Time {
+        let date = self.zone.to_datetime(instant(at.ms())).date();
+        let began = self.zone.to_timestamp(date.at(0, 0, 0, 0)).map(Timestamp::as_millisecond);
+        Time::from_ms(began.unwrap_or(at.ms()))
+    }
+
     fn spans(&self, from: Time, end: Time) -> Spans<'_> {
         let within = |at: Time| instant(at.ms()).as_millisecond();
         Spans { hours: self, at: within(from), end: within(end), offset_ms: 0, offset_until: i64::MIN }

@@ -154,6 +154,20 @@ impl TimePolicy {
     }
 }
 
+/// When conversations go to another queue, and to which.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OverflowPolicy {
+    /// Those that have waited so long here, milliseconds.
+    pub after_ms: Option<i64>,
+    /// Those that come when so many wait already.
+    pub longer_than: Option<usize>,
+    /// The queues that are asked, in this order; at most [`OVERFLOW_MAX`].
+    pub to: Vec<QueueId>,
+}
+
+/// Queues that help one.
+pub const OVERFLOW_MAX: usize = 8;
+
 /// How one queue works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuePolicy {
@@ -171,6 +185,8 @@ pub struct QueuePolicy {
     pub time: TimePolicy,
     /// What visitors are asked after the end.
     pub survey: Option<Survey>,
+    /// When others help.
+    pub overflow: OverflowPolicy,
 }
 
 impl Default for QueuePolicy {
@@ -183,6 +199,7 @@ impl Default for QueuePolicy {
             wrap: WrapPolicy::default(),
             time: TimePolicy::default(),
             survey: Some(Survey::default()),
+            overflow: OverflowPolicy::default(),
         }
     }
 }

@@ -7,6 +7,8 @@
 
 mod apply;
 mod lanes;
+mod overflow;
+mod pace;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,17 +16,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::policy::{QueuePolicy, Ring, Skills};
-use crate::conversation::{OfferEnd, Wait};
-use crate::ids::{ConversationId, OfferId, PersonId};
+use crate::conversation::{OfferEnd, OverflowWhy, Wait};
+use crate::ids::{ConversationId, OfferId, PersonId, QueueId};
 use crate::refusal::{Code, Decision, Refusal};
 use crate::time::Time;
-use lanes::Lanes;
+use lanes::{Lanes, Rank};
+use pace::Pace;
 use search::Search;
 
 /// Conversations that may wait in one queue; the next is refused and its actor asks again later.
 pub const WAITING_MAX: usize = 100_000;
 /// An agent who turned a conversation down is not asked for it again for this time, milliseconds.
 pub const AVOID_MS: i64 = 20_000;
+/// Those at the head of the queue who are told their place.
+pub const PLACES_MAX: usize = 1_000;
 /// Asks of one command, and waiting conversations that one looks at again: bounds its work and its events. What is left over is due at
 /// once.
 pub(super) const MATCH_MAX: usize = 28;
@@ -36,7 +41,12 @@ pub enum QueueCommand {
     /// A conversation waits.
     Enqueue { conversation: ConversationId, wait: Wait },
     /// A conversation does not wait any more: assigned, closed or gone elsewhere.
-    Leave { conversation: ConversationId },
+    Leave {
+        conversation: ConversationId,
+        /// An agent has it.
+        #[serde(default)]
+        served: bool,
+    },
     /// An agent of this queue has changed.
     AgentSeen {
         agent: PersonId,
@@ -62,6 +72,10 @@ pub enum QueueCommand {
     },
     /// An offer came to nothing.
     Returned { conversation: ConversationId, offer: OfferId, agent: PersonId, why: OfferEnd },
+    /// Another queue asks whether there is room for one of its conversations.
+    AskRoom { conversation: ConversationId, from: QueueId },
+    /// What that one answers.
+    Room { conversation: ConversationId, queue: QueueId, free: bool },
     /// Look again for matches: a time of avoidance is over, a ring is reached, the pause is over.
     Match,
     /// A supervisor stops assignment, or lets it go on. Whoever waits goes on waiting.
@@ -72,15 +86,23 @@ pub enum QueueCommand {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those of the commands")]
 pub enum QueueEvent {
-    /// A conversation waits; `rings` is how its needs relax.
+    /// A conversation waits; `rings` is how its needs relax, and from `overflows` on it waits too long here.
     Enqueued {
         conversation: ConversationId,
         wait: Wait,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rings: Vec<Ring>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        overflows: Option<Time>,
     },
     /// A conversation has left.
-    LeftQueue { conversation: ConversationId },
+    LeftQueue {
+        conversation: ConversationId,
+        #[serde(default)]
+        served: bool,
+        #[serde(default)]
+        at: Time,
+    },
     /// An agent has changed.
     AgentNoted {
         agent: PersonId,
@@ -113,6 +135,16 @@ pub enum QueueEvent {
     Unkept { conversations: Vec<ConversationId> },
     /// The needs of these have reached their next ring.
     Relaxed { conversations: Vec<ConversationId> },
+    /// Another queue was asked for room; where none has any, all are asked again then.
+    RoomAsked { conversation: ConversationId, queue: QueueId, why: OverflowWhy, again: Option<Time> },
+    /// Another queue was told whether there is room.
+    RoomAnswered { conversation: ConversationId, to: QueueId, free: bool },
+    /// There is room nowhere, or no need of it any more.
+    RoomLost { conversation: ConversationId },
+    /// It cannot go elsewhere now; it is looked at again then.
+    OverflowPut { conversation: ConversationId, again: Time },
+    /// The conversation is told to go where there is room.
+    Overflowing { conversation: ConversationId, to: QueueId, why: OverflowWhy },
     /// Assignment was stopped or goes on.
     PauseSet { paused: bool, by: PersonId, at: Time },
     /// After a pause: whoever could be matched was.
@@ -147,6 +179,10 @@ struct Waiting {
     rings: Vec<Ring>,
     /// What is needed now.
     needs: Skills,
+    /// From when on it waits too long here.
+    overflows: Option<Time>,
+    /// The queue that was asked for room, and why.
+    asked: Option<(QueueId, OverflowWhy)>,
 }
 
 /// An offer in flight: first a place is asked for, then the offer is made.
@@ -177,9 +213,13 @@ pub struct Queue {
     /// Those without an offer in flight, by lane and in order.
     lanes: Lanes,
     since: BTreeSet<(Time, ConversationId)>,
+    /// All who are not kept, in order, with or without an offer.
+    line: BTreeSet<Rank>,
+    pace: Pace,
     agents: BTreeMap<PersonId, Seen>,
     avoids: BTreeSet<(Time, ConversationId, PersonId)>,
     relaxes: BTreeSet<(Time, ConversationId)>,
+    overflows: BTreeSet<(Time, ConversationId)>,
     /// Those that are offered to nobody before a time; they are in no lane.
     #[serde(default)]
     kept: BTreeSet<(Time, ConversationId)>,
@@ -215,6 +255,18 @@ impl Queue {
         self.since.first().map(|(since, _)| *since)
     }
 
+    /// Who is to be served next, in order, whatever skills it takes: at most [`PLACES_MAX`]. Those who are kept have no place.
+    pub fn line(&self) -> impl Iterator<Item = ConversationId> {
+        self.line.iter().take(PLACES_MAX).map(|(.., conversation)| *conversation)
+    }
+
+    /// For how long the one in the `place`th place, from 1, is expected to wait still, milliseconds; `None` while nothing is known or
+    /// nothing is assigned. How it is estimated says `queue/pace.rs`.
+    #[must_use]
+    pub fn expected_ms(&self, place: usize) -> Option<i64> {
+        self.pace.expected_ms(place).filter(|_| !self.paused)
+    }
+
     /// Agents who could take something now.
     #[must_use]
     pub fn agents_free(&self) -> usize {
@@ -227,7 +279,7 @@ impl Queue {
         self.paused
     }
 
-    /// The next timer: a time of avoidance that ends, a ring that is reached, opening, or what one command left over.
+    /// The next timer: a time of avoidance that ends, a ring that is reached, opening, a wait that is too long, or what one command left over.
     #[must_use]
     pub fn due(&self) -> Option<(Time, QueueCommand)> {
         if self.paused {
@@ -237,7 +289,8 @@ impl Queue {
         let avoid = self.avoids.first().map(|(at, ..)| *at);
         let relax = self.relaxes.first().map(|(at, _)| *at);
         let kept = self.kept.first().map(|(at, _)| *at);
-        [sweep, avoid, relax, kept].into_iter().flatten().min().map(|at| (at, QueueCommand::Match))
+        let overflow = self.overflows.first().map(|(at, _)| *at);
+        [sweep, avoid, relax, kept, overflow].into_iter().flatten().min().map(|at| (at, QueueCommand::Match))
     }
 
     /// Judges `command` at `now`. New offers are named after the queue's own count, so that replay names them alike.
@@ -247,8 +300,8 @@ impl Queue {
     pub fn decide(&self, now: Time, policy: &QueuePolicy, command: QueueCommand) -> Decision<QueueEvent> {
         match command {
             QueueCommand::Enqueue { conversation, wait } => self.enqueue(now, policy, conversation, wait),
-            QueueCommand::Leave { conversation } => Ok(match self.waiting.get(&conversation) {
-                Some(_) => vec![QueueEvent::LeftQueue { conversation }],
+            QueueCommand::Leave { conversation, served } => Ok(match self.waiting.get(&conversation) {
+                Some(_) => vec![QueueEvent::LeftQueue { conversation, served, at: now }],
                 None => Vec::new(),
             }),
             QueueCommand::AgentSeen { agent, free, idle_since, taken, skills } => {
@@ -279,6 +332,10 @@ impl Queue {
                     Vec::new()
                 })
             }
+            QueueCommand::AskRoom { conversation, from } => {
+                Ok(self.answer_room(now, policy, conversation, from))
+            }
+            QueueCommand::Room { conversation, queue, free } => self.room(policy, conversation, queue, free),
             QueueCommand::Match => Ok(self.look_again(now, policy)),
             QueueCommand::Pause { paused, by } if paused == self.paused => {
                 Err(Refusal::new(Code::Duplicate, format!("{by} finds it so already")))
@@ -303,11 +360,15 @@ impl Queue {
         }
         let rings = if wait.needs.is_empty() { Vec::new() } else { policy.rings.clone() };
         let waiting = Waiting::new(wait.clone(), rings.clone());
-        let asks = match waiting.wait.kept_until() {
+        let mut asks = match waiting.wait.kept_until() {
             Some(_) => Vec::new(),
             None => self.search(now, policy).ask_for(conversation, &waiting),
         };
-        Ok([QueueEvent::Enqueued { conversation, wait, rings }].into_iter().chain(asks).collect())
+        if asks.is_empty() {
+            asks.extend(self.ask_when_long(policy, conversation, &wait));
+        }
+        let overflows = self.overflows_at(now, policy, &wait);
+        Ok([QueueEvent::Enqueued { conversation, wait, rings, overflows }].into_iter().chain(asks).collect())
     }
 
     fn agent_seen(
@@ -415,6 +476,7 @@ impl Queue {
             }
         }
         events.extend(search.asks);
+        events.extend(self.ask_when_late(now, policy));
         events
     }
 

@@ -23,6 +23,7 @@ pub enum Op {
     MergeCustomer,
     Follow,
     SeeQueue,
+    SeeWall,
 }
 
 impl Op {
@@ -47,6 +48,7 @@ impl Op {
         Self::MergeCustomer,
         Self::Follow,
         Self::SeeQueue,
+        Self::SeeWall,
     ];
 }
 
@@ -114,6 +116,7 @@ const RIGHTS: &[(Op, Part, &[Relation])] = &[
     (Op::Follow, Part::Supervisor, WITHIN),
     (Op::SeeQueue, Part::Agent, WITHIN),
     (Op::SeeQueue, Part::Supervisor, WITHIN),
+    (Op::SeeWall, Part::Supervisor, WITHIN),
     // Those who have taken one over do with it what agents do.
     (Op::Transfer, Part::Supervisor, &[Relation::Own]),
     (Op::Consult, Part::Supervisor, &[Relation::Own]),

@@ -70,10 +70,18 @@ impl Teams {
     /// True when a supervisor looks after what `agent` holds, or, when nobody does, what is in `queue`.
     #[must_use]
     pub fn reaches(&self, supervisor: &PersonId, queue: Option<&QueueId>, agent: Option<&PersonId>) -> bool {
-        let Some(own) = self.limits(supervisor) else { return true };
-        if agent == Some(supervisor) {
-            return true;
-        }
+        agent == Some(supervisor) || self.reaches_within(self.limits(supervisor).as_ref(), queue, agent)
+    }
+
+    /// The same for whoever is limited to the departments `own`, or to none.
+    #[must_use]
+    pub fn reaches_within(
+        &self,
+        own: Option<&BTreeSet<&str>>,
+        queue: Option<&QueueId>,
+        agent: Option<&PersonId>,
+    ) -> bool {
+        let Some(own) = own else { return true };
         let of = |keeps: &dyn Fn(&Team) -> bool| -> BTreeSet<&str> {
             let teams = self.teams.iter().filter(|team| keeps(team));
             teams.filter_map(|team| team.department.as_deref()).collect()
@@ -83,7 +91,7 @@ impl Teams {
             Some(departments) => departments,
             None => queue.map(|queue| of(&|team| team.queues.contains(queue))).unwrap_or_default(),
         };
-        departments.is_empty() || !departments.is_disjoint(&own)
+        departments.is_empty() || !departments.is_disjoint(own)
     }
 }
 

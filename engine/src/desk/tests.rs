@@ -4,6 +4,7 @@ mod chance;
 mod histories;
 mod misses;
 mod order;
+mod overflow;
 mod presence;
 mod resettle;
 mod world;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use conversa_actors::tenant::{AgentSetting, QueueSetting, RuleSetting};
 use conversa_engine::conversation::{OFFER_MS, TAG_CHARS_MAX};
 use conversa_engine::desk::{
-    AgentPolicy, CAPACITY_MAX, CODES_MAX, Choice, IdlePolicy, KEEP_MS, LEVEL_MAX, MISSES_MAX, QueuePolicy,
-    REASONS_MAX, RINGS_MAX, Ring, Skills, WhenGone, WrapPolicy,
+    AgentPolicy, CAPACITY_MAX, CODES_MAX, Choice, IdlePolicy, KEEP_MS, LEVEL_MAX, MISSES_MAX, OVERFLOW_MAX,
+    OverflowPolicy, QueuePolicy, REASONS_MAX, RINGS_MAX, Ring, Skills, WAITING_MAX, WhenGone, WrapPolicy,
 };
 use conversa_engine::ids::{PersonId, QueueId, SkillId, is_id};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,46 @@ pub struct QueueConfig {
     pub idle: Option<IdlePolicy>,
     #[serde(default)]
     pub survey: SurveyConfig,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overflow: Option<OverflowConfig>,
+}
+
+/// When a queue's conversations go to another one.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is explained in config/docs.rs")]
+pub struct OverflowConfig {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longer_than: Option<usize>,
+    pub to: Vec<String>,
+}
+
+impl OverflowConfig {
+    /// Queues may help each other, in rings as well: nobody comes back to a queue in one wait.
+    fn check(&self, at: &str, own: &str, is_queue: &dyn Fn(&str) -> bool, flaws: &mut Flaws) {
+        let of = |key: &str| format!("{at}.{key}");
+        let within = self.after_ms.is_none_or(|ms| (1_000..=86_400_000).contains(&ms));
+        flaws.unless(within, of("after_ms"), "between 1000 and 86400000");
+        let within = self.longer_than.is_none_or(|most| (1..=WAITING_MAX).contains(&most));
+        flaws.unless(within, of("longer_than"), format!("between 1 and {WAITING_MAX}"));
+        let ever = self.after_ms.is_some() || self.longer_than.is_some();
+        flaws.unless(ever, at, "after_ms or longer_than: without them nobody goes elsewhere");
+        let some = (1..=OVERFLOW_MAX).contains(&self.to.len());
+        flaws.unless(some, of("to"), format!("1 to {OVERFLOW_MAX} queues"));
+        for (place, queue) in self.to.iter().enumerate() {
+            flaws.unless(is_queue(queue), of("to"), format!("{queue:?} is not a queue of this company"));
+            flaws.unless(queue != own, of("to"), "other queues than the one that overflows");
+            let new = !self.to[..place].contains(queue);
+            flaws.unless(new, of("to"), format!("{queue:?} is there twice"));
+        }
+    }
+
+    fn policy(&self) -> OverflowPolicy {
+        let to = self.to.iter().map(|queue| QueueId::new(queue.as_str())).collect();
+        OverflowPolicy { after_ms: self.after_ms, longer_than: self.longer_than, to }
+    }
 }
 
 /// One agent.
@@ -165,8 +205,11 @@ impl DeskConfig {
 }
 
 impl QueueConfig {
-    pub(super) fn check(&self, place: usize, flaws: &mut Flaws) {
+    pub(super) fn check(&self, place: usize, is_queue: &dyn Fn(&str) -> bool, flaws: &mut Flaws) {
         let at = |key: &str| format!("queues[{place}].{key}");
+        if let Some(overflow) = &self.overflow {
+            overflow.check(&at("overflow"), &self.id, is_queue, flaws);
+        }
         flaws.unless(is_id(&self.id), at("id"), format!("{:?}: 1 to 64 letters, digits, _ - or .", self.id));
         let within = |ms: Option<i64>, most: i64| ms.is_none_or(|ms| (1_000..=most).contains(&ms));
         flaws.unless(within(self.offer_ms, 600_000), at("offer_ms"), "between 1000 and 600000");
@@ -203,6 +246,7 @@ impl QueueConfig {
                 wrap: WrapPolicy { wrap_ms: self.wrap_ms, codes: self.dispositions.clone() },
                 time: hours::policy(self, calendars),
                 survey: self.survey.survey(),
+                overflow: self.overflow.as_ref().map(OverflowConfig::policy).unwrap_or_default(),
             },
             goal_ms: self.goal_ms,
             sticky: self.sticky,
@@ -228,6 +272,7 @@ impl QueueConfig {
             sla: None,
             idle: None,
             survey: SurveyConfig::default(),
+            overflow: None,
         }
     }
 }

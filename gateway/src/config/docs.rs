@@ -84,7 +84,10 @@ const DOCS: &[(&str, &str)] = &[
         "Actors that a starting node revives per second, where a crash left something undone.",
     ),
     ("watchers", "What reads every conversation while it happens."),
-    ("watchers.enabled", "summary lists conversations, quality inspects them, voice hears customers."),
+    (
+        "watchers.enabled",
+        "summary lists conversations, quality inspects them, voice hears customers, service counts for the wall.",
+    ),
     ("push", "Calls to the outside: webhooks of channels, push services."),
     (
         "push.allow_hosts",
@@ -189,6 +192,16 @@ const DOCS: &[(&str, &str)] = &[
     (
         "tenants.queues.survey",
         "What visitors are asked after the end: csat (one to five stars), nps (0 to 10) or none.",
+    ),
+    (
+        "tenants.queues.overflow",
+        "When its conversations go to another queue, each at most once to each in one wait.",
+    ),
+    ("tenants.queues.overflow.after_ms", "Those that have waited so long in it."),
+    ("tenants.queues.overflow.longer_than", "Those that come when so many wait already."),
+    (
+        "tenants.queues.overflow.to",
+        "The queues that are asked, in this order. One that is closed, paused or beyond its own limits is passed over.",
     ),
     ("tenants.agents", "Its agents."),
     ("tenants.agents.id", "Begins with ag_."),
@@ -309,8 +322,8 @@ mod tests {
 
     use super::super::push::{ApnsConfig, FcmConfig, TenantPush};
     use super::super::{
-        ChannelConfig, ClusterConfig, DepartmentConfig, HoursConfig, RuleConfig, SlaConfig, StoreConfig,
-        TeamConfig, sample,
+        ChannelConfig, ClusterConfig, DepartmentConfig, HoursConfig, OverflowConfig, RuleConfig, SlaConfig,
+        StoreConfig, TeamConfig, sample,
     };
     use super::*;
 
@@ -355,6 +368,8 @@ mod tests {
             agent_warn_ms: Some(60_000),
             agent_requeue_ms: Some(180_000),
         });
+        let (after_ms, longer_than, to) = (Some(60_000), Some(20), vec!["billing".to_owned()]);
+        queue.overflow = Some(OverflowConfig { after_ms, longer_than, to });
         tenant.hours = vec![HoursConfig {
             id: "office".into(),
             zone: "Asia/Shanghai".into(),

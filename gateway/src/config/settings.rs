@@ -122,7 +122,7 @@ impl Settings {
         let is_queue = |name: &str| self.queues.iter().any(|queue| queue.id == name);
         let mut known = std::collections::HashSet::new();
         for (place, queue) in self.queues.iter().enumerate() {
-            queue.check(place, &mut flaws);
+            queue.check(place, &is_queue, &mut flaws);
             let new = known.insert(&queue.id);
             flaws.unless(new, format!("queues[{place}].id"), format!("{:?} is there twice", queue.id));
         }

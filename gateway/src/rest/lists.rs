@@ -103,6 +103,7 @@ pub(crate) async fn queues(State(edge): State<Arc<Edge>>, Staff(principal): Staf
             .view_json(&Address::new(principal.tenant.clone(), Queue::KIND, queue.id.shared()))
             .await?;
         if let Some(map) = view.as_object_mut() {
+            map.remove("line");
             map.insert("id".into(), json!(queue.id));
             map.insert("name".into(), json!({ "zh": queue.name_zh, "en": queue.name_en }));
         }

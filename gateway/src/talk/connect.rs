@@ -165,7 +165,10 @@ async fn welcome(
     edge.streams.add(&talk.stream);
     // What was opened or offered between the snapshot and the attachment.
     match open_conversations(edge, &talk.principal, &HashMap::new()).await {
-        Ok(open) => open.iter().for_each(|(address, _)| talk.stream.socket.follow(address, 0)),
+        Ok(open) => open.iter().for_each(|(address, view)| {
+            talk.stream.socket.follow(address, 0);
+            talk.keep_waiting(address, view);
+        }),
         Err(refusal) => {
             talk.leave(Bye::Internal);
             return Err(failed(refusal));
@@ -307,6 +310,16 @@ impl Talk {
     /// Writes the first frames.
     async fn greet(&mut self, transport: &mut impl Transport) -> Result<(), Goodbye> {
         transport.send(&mut self.frames).await.map_err(|bye| goodbye(bye, "the client takes nothing"))
+    }
+
+    /// A visitor who waits already is told its place.
+    fn keep_waiting(&self, conversation: &Address, view: &Value) {
+        let waits = matches!(view["phase"].as_str(), Some("queued" | "offered"));
+        let queue = view["queue"].as_str().filter(|_| waits && self.principal.role == Role::Visitor);
+        if let Some(queue) = queue {
+            let topics = self.edge.host.lobby().topics();
+            topics.wait_in(&self.stream.socket, &conversation.key, Some(queue.into()));
+        }
     }
 
     fn push_welcome(&mut self, resumed: &str, from_s: u64, stale: &[String]) {

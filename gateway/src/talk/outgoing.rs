@@ -100,8 +100,11 @@ impl Talk {
 
     /// One event of a conversation, unless this client may not see it or does not want it.
     pub(super) fn event(&mut self, sent: &mut stream::Sent, source: &Address, o: u64, event: &Event) {
-        if self.principal.role == Role::Visitor && !event.public() {
-            return;
+        if self.principal.role == Role::Visitor {
+            if !event.public() {
+                return;
+            }
+            self.keep_place(&source.key, event);
         }
         let (cv, ts) = (&*source.key, event.at().ms());
         let s = sent.s + 1;

@@ -1,5 +1,5 @@
 //! Topics: what a client follows beside its own conversations. `cv:<id>`, a conversation that it may read; `queue:<id>`, how a queue
-//! stands. They live as long as the stream: a client that resumes it follows them still, and every welcome names those that stand.
+//! stands; `wall:<id>` or `wall:*`, what supervisors see of a queue or of all. They live as long as the stream: a client that resumes it follows them still, and every welcome names those that stand.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Queue;
 use conversa_actors::letter::Payload;
 use conversa_actors::lobby::{Socket, TOPICS_MAX, TooMany, Topic};
-use conversa_engine::conversation::{Command, DeskCommand};
+use conversa_engine::conversation::{Command, DeskCommand, DeskEvent, Event};
 use conversa_engine::desk::{Op, Relation, may};
 use conversa_engine::ids::QueueId;
 use conversa_engine::refusal::{Code, Refusal};
@@ -21,6 +21,7 @@ use super::outgoing::EPOCH;
 use crate::auth::Role;
 use crate::gauges;
 use crate::rest::{conversation_address, visible};
+use crate::wall::Scope;
 
 #[derive(Deserialize)]
 struct Sub {
@@ -39,15 +40,23 @@ struct Unsub {
 enum Named {
     Conversation(Address),
     Queue(Arc<str>),
+    Wall(Scope),
 }
 
 /// The topics of a socket, as clients write them.
 pub(super) fn names(socket: &Socket) -> Vec<String> {
     let name = |topic: &Topic| match topic {
-        Topic::Conversation(key) => format!("cv:{key}"),
-        Topic::Queue(key) => format!("queue:{key}"),
+        Topic::Conversation(key) => Some(format!("cv:{key}")),
+        Topic::Queue(key) => Some(format!("queue:{key}")),
+        Topic::Wall { queue, .. } => Some(format!("wall:{queue}")),
+        // Nobody has asked for it.
+        Topic::Place { .. } => None,
     };
-    socket.topics().iter().map(name).collect()
+    socket.topics().iter().filter_map(name).collect()
+}
+
+fn wall(Scope { queue, within }: &Scope) -> Topic {
+    Topic::Wall { queue: Arc::clone(queue), within: Arc::clone(within) }
 }
 
 fn too_many(_: TooMany) -> Refusal {
@@ -62,6 +71,7 @@ impl Talk {
         match self.topic(&topic)? {
             Named::Conversation(address) => self.follow_conversation(address, pos, id),
             Named::Queue(queue) => self.follow_queue(queue, id)?,
+            Named::Wall(scope) => self.follow_wall(scope, id)?,
         }
         Ok(())
     }
@@ -95,6 +105,16 @@ impl Talk {
         Ok(())
     }
 
+    fn follow_wall(&self, scope: Scope, id: u64) -> Result<(), Refusal> {
+        let socket = Arc::clone(&self.stream.socket);
+        let topic = wall(&scope);
+        self.edge.host.lobby().topics().follow(&socket, &topic).map_err(too_many)?;
+        self.spawn(id, move |edge, principal| async move {
+            Ok(json!({ "ep": EPOCH, "o": 0, "snapshot": scope.read(&edge, &principal.tenant).await? }))
+        });
+        Ok(())
+    }
+
     /// No longer follows a topic; one that it does not follow is no error.
     pub(super) fn unsub(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
         let Unsub { topic } = self.params(bytes)?;
@@ -113,9 +133,22 @@ impl Talk {
             Named::Queue(queue) => {
                 topics.unfollow(socket, &Topic::Queue(queue));
             }
+            Named::Wall(scope) => {
+                topics.unfollow(socket, &wall(&scope));
+            }
         }
         socket.reply(id, Ok(json!({ "topic": topic })));
         Ok(())
+    }
+
+    /// A visitor who waits is told the place, until it does not wait any more.
+    pub(super) fn keep_place(&self, conversation: &Arc<str>, event: &Event) {
+        let queue = match event {
+            Event::Queued { wait, .. } => Some(wait.queue.shared()),
+            Event::Assigned { .. } | Event::Closed { .. } | Event::Desk(DeskEvent::BotTook { .. }) => None,
+            _ => return,
+        };
+        self.edge.host.lobby().topics().wait_in(&self.stream.socket, conversation, queue);
     }
 
     /// What `topic` names, where the client may follow it; whose a conversation is its view tells.
@@ -139,9 +172,11 @@ impl Talk {
                 }
                 Ok(Named::Queue(self.known_queue(queue)?.shared()))
             }
+            Some(("wall", queue)) => Ok(Named::Wall(Scope::of(&self.edge, &self.principal, queue)?)),
             Some(_) | None => {
-                let detail =
-                    format!("there is no topic {topic:?}: topics are cv:<conversation> and queue:<queue>");
+                let detail = format!(
+                    "there is no topic {topic:?}: topics are cv:<conversation>, queue:<queue> and wall:<queue or *>"
+                );
                 Err(Refusal::new(Code::NotFound, detail))
             }
         }

@@ -78,6 +78,21 @@ test_('the visitor asks for a person and waits in the queue', async () => {
   await until('the queue', async () => ['queued', 'offered'].includes(await status(page)));
 });
 
+test_('who waits sees the place, and may stop waiting', async () => {
+  const { page } = visitor;
+  await until('the place', async () => (await page.getByTestId('position').getAttribute('data-position')) === '1');
+  assert.match(await page.getByTestId('position').innerText(), /you are next/);
+  assert.deepEqual(await stumblingBlocks(page), [], 'waiting');
+  await page.getByTestId('leave').focus();
+  await page.keyboard.press('Enter');
+  await until('the assistant again', async () => (await status(page)) === 'bot');
+  assert.equal(await page.getByTestId('position').count(), 0);
+  await page.getByTestId('human').click();
+  await until('the queue again', async () => ['queued', 'offered'].includes(await status(page)));
+  await page.reload();
+  await until('the place after a reload', async () => (await page.getByTestId('position').count()) === 1);
+});
+
 test_('an agent goes online, sees the offer and accepts it', async () => {
   const { page } = agent;
   await page.goto(`${base}/desk`);
@@ -231,6 +246,45 @@ test_('the agent sees the customer, merges another visitor and undoes it', async
   await other.context.close();
 });
 
+test_('a supervisor sees it on the wall, looks in, whispers, joins in, takes over and gives it back', async () => {
+  const boss = await person(browser, { lang: 'en' });
+  const { page } = boss;
+  const tile = (name) => page.locator(`[data-testid=tile][data-tile="${name}"] .value`).innerText();
+  await page.goto(`${base}/wall`);
+  await until('one is in progress', async () => (await tile('in-progress')) === '1');
+  assert.match(await tile('agents'), /1 online/);
+  const line = page.locator(`[data-testid=line][data-cv="${agent.cv}"]`);
+  await line.getByTestId('look').focus();
+  await page.keyboard.press('Enter');
+  await until('the history', async () => (await messages(page)).some(([author, text]) => author === 'visitor' && text === '怎么退货'));
+  assert.deepEqual(await stumblingBlocks(page), [], 'the wall in use');
+
+  await page.getByTestId('composer').fill('offer a refund');
+  await page.getByTestId('composer').press('Enter');
+  await until('the agent reads the whisper', async () => (await messages(agent.page)).some(([, text]) => text === 'offer a refund'));
+  assert.ok(!(await messages(visitor.page)).some(([, text]) => text === 'offer a refund'), 'the visitor does not');
+
+  await page.getByTestId('speak').click();
+  await until('joined in', async () => (await page.getByTestId('speak').getAttribute('aria-pressed')) === 'true');
+  await say(page, 'good day, I look after this desk');
+  await until('the visitor reads it', async () => (await messages(visitor.page)).some(([, text]) => text === 'good day, I look after this desk'));
+
+  await line.getByTestId('take-over').click();
+  await until('the agent has it no more', async () => (await agent.page.locator(`[data-testid=conversation][data-cv="${agent.cv}"]`).count()) === 0);
+  await page.getByTestId('watched').getByTestId('close').waitFor();
+  await page.getByTestId('line').locator('option[value=ag_mei]').first().waitFor({ state: 'attached' });
+  await line.getByTestId('assign').selectOption('ag_mei');
+  await until('the agent has it again', async () => (await agent.page.locator(`[data-testid=conversation][data-cv="${agent.cv}"]`).count()) === 1);
+  await page.locator('[data-testid=queue][data-queue=support]').getByTestId('pause').click();
+  await until('paused', async () => (await page.locator('[data-testid=queue][data-queue=support]').getByTestId('pause').getAttribute('aria-pressed')) === 'true');
+  await page.locator('[data-testid=queue][data-queue=support]').getByTestId('pause').click();
+  await until('it goes on', async () => (await page.locator('[data-testid=queue][data-queue=support]').getByTestId('pause').getAttribute('aria-pressed')) === 'false');
+  await page.getByTestId('unlook').click();
+  silent(boss);
+  await boss.context.close();
+  await agent.page.locator(`[data-testid=conversation][data-cv="${agent.cv}"]`).click();
+});
+
 test_('the agent closes; the visitor is told and may begin anew', async () => {
   const { page } = agent;
   await page.getByTestId('close').click();
@@ -284,6 +338,7 @@ for (const lang of ['en', 'zh']) {
         ['/visitor', 'suggestion'],
         ['/desk', 'agent-choice'],
         ['/boards', 'score'],
+        ['/wall', 'queue'],
       ]) {
         await page.goto(base + path);
         await page.getByTestId(there).first().waitFor();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use conversa_engine::conversation::{Event, QueueReason};
 use conversa_engine::desk::{AgentEvent, Ask, Presence, QueueEvent};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
@@ -41,6 +42,7 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         let there = folded.presence == Presence::Offline || !history.vanished.contains(*agent);
         findings.expect(there, "desk", || format!("{agent} has been gone for long and is not offline"));
     }
+    overflows(history, findings);
     let waiting = waiting(history);
     queues(&waiting, &stands, findings);
     nobody_waits(history, &agents, &stands, findings);
@@ -160,6 +162,40 @@ fn places(
     }
 }
 
+/// A wait moves only where a queue has given room to it, and never to a queue in which it has been.
+fn overflows(history: &History, findings: &mut Findings) {
+    let mut rooms: BTreeMap<(ConversationId, &QueueId, &QueueId), usize> = BTreeMap::new();
+    for (queue, log) in &history.queues {
+        for entry in log {
+            if let QueueEvent::RoomAnswered { conversation, to, free: true } = &entry.event {
+                *rooms.entry((*conversation, to, queue)).or_default() += 1;
+            }
+        }
+    }
+    for (id, log) in &history.conversations {
+        let mut been: Vec<&QueueId> = Vec::new();
+        for entry in log {
+            let Event::Queued { wait, reason, .. } = &entry.event else { continue };
+            if *reason != QueueReason::Overflow {
+                been = vec![&wait.queue];
+                continue;
+            }
+            let from = been.last().copied();
+            let left = !been.contains(&&wait.queue) && wait.passed.iter().eq(been.iter().copied());
+            findings.expect(left, "desk", || {
+                format!("{id} {}: overflows to {} after {been:?}", entry.seq, wait.queue)
+            });
+            let room = from.and_then(|from| rooms.get_mut(&(*id, from, &wait.queue)));
+            let room = room.filter(|room| **room > 0);
+            findings.expect(room.is_some(), "desk", || {
+                format!("{id} {}: {} has given no room to it", entry.seq, wait.queue)
+            });
+            room.into_iter().for_each(|room| *room -= 1);
+            been.push(&wait.queue);
+        }
+    }
+}
+
 /// Who waits in which queue, as the queues have it.
 fn waiting(history: &History) -> BTreeSet<(&QueueId, ConversationId)> {
     let mut waiting = BTreeSet::new();
@@ -180,6 +216,11 @@ fn waiting(history: &History) -> BTreeSet<(&QueueId, ConversationId)> {
                 | QueueEvent::AvoidsOver { .. }
                 | QueueEvent::Unkept { .. }
                 | QueueEvent::Relaxed { .. }
+                | QueueEvent::RoomAsked { .. }
+                | QueueEvent::RoomAnswered { .. }
+                | QueueEvent::RoomLost { .. }
+                | QueueEvent::OverflowPut { .. }
+                | QueueEvent::Overflowing { .. }
                 | QueueEvent::PauseSet { .. }
                 | QueueEvent::Swept => {}
             }

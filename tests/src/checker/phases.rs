@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use conversa_engine::conversation::{
-    Author, AuthorKind, Closer, DeskEvent, Event, Held, IdleEvent, Said, SurveyEvent,
+    Author, AuthorKind, Closer, DeskEvent, Event, Held, IdleEvent, QueueReason, Said, SurveyEvent,
 };
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
@@ -70,6 +70,9 @@ impl Stand {
         match event {
             Event::Opened(_) => *self == Self::Unopened,
             Event::Said(said) => self.allows_words(said),
+            Event::Queued { reason: QueueReason::Overflow, wait, .. } => {
+                matches!(self, Self::Queued(queue) if wait.passed.last() == Some(queue))
+            }
             Event::Queued { .. } => matches!(self, Self::Bot | Self::Assigned(..)),
             Event::Offered { queue, .. } => matches!(self, Self::Queued(own) if own == queue),
             Event::OfferEnded { queue, offer, agent, .. } => {

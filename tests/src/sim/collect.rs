@@ -12,7 +12,7 @@ use conversa_actors::cell::machine::{Effect, Input, View};
 use conversa_actors::letter::decode;
 use conversa_actors::registry;
 use conversa_actors::watcher::Refold;
-use conversa_actors::watchers::{QualityTotals, SummaryTotals};
+use conversa_actors::watchers::{QualityTotals, ServiceTotals, SummaryTotals};
 use conversa_engine::conversation::Event;
 use conversa_engine::desk::{AgentEvent, QueueEvent};
 use conversa_engine::ids::{PersonId, QueueId, SHARDS};
@@ -209,4 +209,5 @@ fn same_totals(one: Option<&View>, other: Option<&View>) -> bool {
     same::<SummaryTotals>(one, other)
         || same::<QualityTotals>(one, other)
         || same::<voice::Totals>(one, other)
+        || same::<ServiceTotals>(one, other)
 }

@@ -6,8 +6,8 @@ use conversa_actors::tenant::{AgentSetting, BotSetting, QueueSetting, RuleSettin
 use conversa_engine::bot::{Entry, Index, Knowledge, Thresholds};
 use conversa_engine::conversation::Survey;
 use conversa_engine::desk::{
-    AgentPolicy, Choice, IdlePolicy, LEVEL_MAX, QueuePolicy, Ring, SlaPolicy, Teams, TimePolicy, WhenGone,
-    WrapPolicy,
+    AgentPolicy, Choice, IdlePolicy, LEVEL_MAX, OverflowPolicy, QueuePolicy, Ring, SlaPolicy, Teams,
+    TimePolicy, WhenGone, WrapPolicy,
 };
 use conversa_engine::ids::{BotId, PersonId, QueueId, SkillId, TenantId};
 use conversa_engine::quality::ScoreCard;
@@ -113,6 +113,7 @@ impl Company {
                 wrap: WrapPolicy { wrap_ms: if self.bot { 4_000 } else { 0 }, codes: vec!["solved".into()] },
                 time: self.time(),
                 survey: Some(Survey::Csat),
+                overflow: self.overflow(n),
             },
             goal_ms: Some(20_000),
             sticky: self.skilled,
@@ -138,12 +139,21 @@ impl Company {
                 .collect(),
             weights: [("web".to_owned(), self.weight)].into(),
             grace_ms: 15_000,
-            watchers: vec!["summary", "quality", "voice"],
+            watchers: vec!["summary", "quality", "voice", "service"],
             channels: Vec::new(),
             merge_by: Vec::new(),
             teams: Teams::default(),
             push: None,
         }
+    }
+
+    /// Two queues help each other: one when somebody waits long, the other when several wait.
+    fn overflow(self, n: u16) -> OverflowPolicy {
+        if self.queues < 2 {
+            return OverflowPolicy::default();
+        }
+        let (after_ms, longer_than) = if n == 0 { (Some(2_500), None) } else { (None, Some(1)) };
+        OverflowPolicy { after_ms, longer_than, to: vec![queue(1 - n)] }
     }
 
     /// Some set goals, others bear no silence.

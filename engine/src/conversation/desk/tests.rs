@@ -103,7 +103,9 @@ fn command_of(op: Op) -> Option<DeskCommand> {
         Op::TakeOver => DeskCommand::TakeOver,
         Op::ForceAssign => DeskCommand::ForceAssign { to: person("ag_4"), summary: "s".into() },
         // Asked of the queue, or of the edge, which alone knows who follows what.
-        Op::PauseQueue | Op::SeeCustomer | Op::MergeCustomer | Op::Follow | Op::SeeQueue => return None,
+        Op::PauseQueue | Op::SeeCustomer | Op::MergeCustomer | Op::Follow | Op::SeeQueue | Op::SeeWall => {
+            return None;
+        }
     })
 }
 
@@ -210,6 +212,9 @@ fn each_cell_of_the_table_is_what_a_conversation_does() {
             "SeeQueue Supervisor Own",
             "SeeQueue Supervisor Asked",
             "SeeQueue Supervisor Other",
+            "SeeWall Supervisor Own",
+            "SeeWall Supervisor Asked",
+            "SeeWall Supervisor Other",
         ]
     );
 }

@@ -200,3 +200,18 @@ fn what_is_not_within_ten_years_is_never() {
     let far = Time::from_ms(i64::MAX);
     assert_eq!((hours.opens(far), hours.ms_between(Time::from_ms(0), far) > 0), (None, true));
 }
+
+#[test]
+fn a_day_begins_at_its_first_instant_also_where_midnight_is_left_out() {
+    let began = |zone: &str, at: &str| {
+        let week = [("mon".to_owned(), vec!["09:00-10:00".to_owned()])].into();
+        let hours = Calendar { zone: zone.into(), week, ..Calendar::default() }.hours().expect("a calendar");
+        let at: jiff::Timestamp = at.parse().expect("an instant");
+        let began = hours.day_began(Time::from_ms(at.as_millisecond()));
+        jiff::Timestamp::from_millisecond(began.ms()).expect("an instant").to_string()
+    };
+    assert_eq!(began("Asia/Shanghai", "2026-11-26T15:59:00Z"), "2026-11-25T16:00:00Z");
+    assert_eq!(began("Asia/Shanghai", "2026-11-26T16:00:00Z"), "2026-11-26T16:00:00Z");
+    // On this day clocks went from midnight to one.
+    assert_eq!(began("America/Santiago", "2025-09-07T12:00:00Z"), "2025-09-07T04:00:00Z");
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::lanes::rank;
 use super::{Flight, PlaceAsk, Queue, QueueEvent, Seen, Waiting};
 use crate::conversation::Wait;
 use crate::desk::policy::Ring;
@@ -12,18 +13,29 @@ impl Queue {
     /// Takes in the next event.
     pub fn apply(&mut self, event: &QueueEvent) {
         match event {
-            QueueEvent::Enqueued { conversation, wait, rings } => {
+            QueueEvent::Enqueued { conversation, wait, rings, overflows } => {
                 self.remove(*conversation);
                 let waiting = Waiting::new(wait.clone(), rings.clone());
                 match wait.kept_until() {
                     Some(at) => drop(self.kept.insert((at, *conversation))),
-                    None => self.lanes.put(*conversation, wait, &waiting.needs),
+                    None => {
+                        self.lanes.put(*conversation, wait, &waiting.needs);
+                        self.line.insert(rank(*conversation, wait));
+                    }
                 }
                 self.since.insert((wait.since, *conversation));
                 self.relaxes.extend(waiting.relaxes_at().map(|at| (at, *conversation)));
                 self.waiting.insert(*conversation, waiting);
+                overflows.iter().for_each(|at| self.put_overflow(*conversation, *at));
             }
-            QueueEvent::LeftQueue { conversation } => self.remove(*conversation),
+            QueueEvent::LeftQueue { conversation, served, at } => {
+                self.remove(*conversation);
+                match (served, self.line.is_empty()) {
+                    (true, empty) => self.pace.served(*at, !empty),
+                    (false, true) => self.pace.broken(),
+                    (false, false) => {}
+                }
+            }
             QueueEvent::AgentNoted { agent, free, idle_since, taken, skills } => {
                 let known = self.agents.remove(agent);
                 let (asks, turn) = known.map(|seen| (seen.asks, seen.turn)).unwrap_or_default();
@@ -58,8 +70,18 @@ impl Queue {
                     self.relax(*conversation);
                 }
             }
+            QueueEvent::RoomAsked { conversation, queue, why, again } => {
+                self.set_asked(*conversation, Some((queue.clone(), *why)));
+                again.iter().for_each(|at| self.put_overflow(*conversation, *at));
+            }
+            QueueEvent::RoomLost { conversation } | QueueEvent::Overflowing { conversation, .. } => {
+                self.set_asked(*conversation, None);
+            }
+            QueueEvent::OverflowPut { conversation, again } => self.put_overflow(*conversation, *again),
+            QueueEvent::RoomAnswered { .. } => {}
             QueueEvent::PauseSet { paused, .. } => {
                 (self.paused, self.unswept) = (*paused, !*paused);
+                self.pace.broken();
             }
             QueueEvent::Swept => self.unswept = false,
         }
@@ -130,6 +152,7 @@ impl Queue {
         let Some(waiting) = self.waiting.get(&conversation) else { return };
         let kept = waiting.wait.kept_until().is_some_and(|at| self.kept.remove(&(at, conversation)));
         if kept {
+            self.line.insert(rank(conversation, &waiting.wait));
             self.lanes.put(conversation, &waiting.wait, &waiting.needs);
         }
     }
@@ -140,9 +163,13 @@ impl Queue {
             self.kept.remove(&(at, conversation));
         }
         self.lanes.take(conversation);
+        self.line.remove(&rank(conversation, &waiting.wait));
         self.since.remove(&(waiting.wait.since, conversation));
         if let Some(at) = waiting.relaxes_at() {
             self.relaxes.remove(&(at, conversation));
+        }
+        if let Some(at) = waiting.overflows {
+            self.overflows.remove(&(at, conversation));
         }
         for (agent, until) in waiting.avoid {
             self.avoids.remove(&(until, conversation, agent));
@@ -153,7 +180,8 @@ impl Queue {
 impl Waiting {
     pub(super) fn new(wait: Wait, rings: Vec<Ring>) -> Self {
         let needs = wait.needs.clone();
-        Self { wait, flight: None, avoid: BTreeMap::new(), rings, needs }
+        let (flight, avoid, overflows, asked) = (None, BTreeMap::new(), None, None);
+        Self { wait, flight, avoid, rings, needs, overflows, asked }
     }
 
     /// When the next ring is reached.

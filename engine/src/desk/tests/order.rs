@@ -173,7 +173,7 @@ fn a_message_that_is_kept_is_offered_first_thing_after_opening_by_its_time() {
     assert_eq!(bench.waits(20, 1, kept), [""; 0]);
     assert_eq!((bench.queue.waiting(), bench.queue.kept(), bench.queue.offers()), (2, 2, 0));
     bench.waits(30, 3, kept);
-    bench.run(40, QueueCommand::Leave { conversation: id(3) });
+    bench.run(40, QueueCommand::Leave { conversation: id(3), served: true });
     assert_eq!(bench.seen(50, "ag_a", 2, ""), [""; 0], "nor are they for who becomes free");
     assert_eq!(bench.waits(60, 4, |_| {}), ["ag_a<-4"], "others are");
     let (at, command) = bench.queue.due().expect("it opens");
@@ -181,4 +181,40 @@ fn a_message_that_is_kept_is_offered_first_thing_after_opening_by_its_time() {
     bench.seen(70, "ag_b", 1, "");
     assert_eq!(bench.run(9_000, command), ["ag_b<-2", "ag_a<-1"]);
     assert_eq!((bench.queue.kept(), bench.queue.offers()), (0, 3));
+}
+
+#[test]
+fn who_waits_has_a_place_and_is_told_for_how_long_still() {
+    let mut bench = Bench::default();
+    let places =
+        |bench: &Bench| bench.queue.line().map(|at| (0..100).find(|n| id(*n) == at)).collect::<Vec<_>>();
+    let leave = |bench: &mut Bench, now, n, served| {
+        bench.run(now, QueueCommand::Leave { conversation: id(n), served });
+    };
+    for n in 1..=5 {
+        bench.waits(0, n, |_| {});
+    }
+    bench.waits(1, 6, |wait| wait.priority = 1);
+    bench.waits(2, 7, |wait| (wait.opens, wait.kept) = (Some(Time::from_ms(900_000)), true));
+    assert_eq!(places(&bench), [6, 1, 2, 3, 4, 5].map(Some), "one that is kept has none");
+    assert_eq!(bench.queue.expected_ms(1), None);
+    leave(&mut bench, 50_000, 6, true);
+    assert_eq!(bench.queue.expected_ms(1), None, "nobody knows since when an agent was busy");
+    leave(&mut bench, 60_000, 1, true);
+    assert_eq!((bench.queue.expected_ms(1), bench.queue.expected_ms(3)), (Some(10_000), Some(30_000)));
+    leave(&mut bench, 61_000, 2, false);
+    assert_eq!(bench.queue.expected_ms(1), Some(10_000), "who gives up is not served");
+    leave(&mut bench, 88_000, 3, true);
+    assert_eq!(bench.queue.expected_ms(1), Some(12_250), "an eighth of 28 s");
+    bench.run(88_000, QueueCommand::Pause { paused: true, by: PersonId::new("su_1") });
+    assert_eq!(bench.queue.expected_ms(1), None);
+    bench.run(500_000, QueueCommand::Pause { paused: false, by: PersonId::new("su_1") });
+    leave(&mut bench, 500_100, 4, true);
+    assert_eq!(bench.queue.expected_ms(1), Some(12_250), "a pause is no time of service");
+    leave(&mut bench, 500_200, 5, false);
+    bench.waits(900_100, 8, |_| {});
+    leave(&mut bench, 900_200, 8, true);
+    assert_eq!(bench.queue.expected_ms(1), Some(12_250), "nor is one in which nobody waits");
+    bench.run(900_300, QueueCommand::Match);
+    assert_eq!(places(&bench), [Some(7)], "the queue has opened");
 }

@@ -135,7 +135,12 @@ impl World {
                 | QueueEvent::Unkept { .. }
                 | QueueEvent::Relaxed { .. }
                 | QueueEvent::PauseSet { .. }
-                | QueueEvent::Swept => {}
+                | QueueEvent::Swept
+                | QueueEvent::RoomAsked { .. }
+                | QueueEvent::RoomAnswered { .. }
+                | QueueEvent::RoomLost { .. }
+                | QueueEvent::OverflowPut { .. }
+                | QueueEvent::Overflowing { .. } => {}
             }
         }
     }
@@ -259,14 +264,14 @@ impl World {
                     let (offer, agent) = (offer.clone(), agent.clone());
                     QueueCommand::Returned { conversation: id, offer, agent, why: OfferEnd::AgentGone }
                 } else {
-                    QueueCommand::Leave { conversation: id }
+                    QueueCommand::Leave { conversation: id, served: false }
                 };
                 self.post(&me, Letter::Queue(command));
                 self.post(&me, release(agent, offer, false));
             }
             Event::Assigned { agent, offer, .. } => {
                 self.story.push(format!("{} has it", agent.id));
-                self.post(&me, Letter::Queue(QueueCommand::Leave { conversation: id }));
+                self.post(&me, Letter::Queue(QueueCommand::Leave { conversation: id, served: true }));
                 let confirm = AgentCommand::Confirm { conversation: id, offer };
                 self.post(&me, Letter::Agent(agent.id, confirm));
             }
@@ -299,7 +304,7 @@ impl World {
             Event::Desk(DeskEvent::BotTook { held, .. }) | Event::Closed { held, .. } => {
                 let wraps = self.conversations[&id].wrap().is_some();
                 if held.queue.is_some() {
-                    self.post(&me, Letter::Queue(QueueCommand::Leave { conversation: id }));
+                    self.post(&me, Letter::Queue(QueueCommand::Leave { conversation: id, served: false }));
                 }
                 if let Some((agent, offer)) = held.place.filter(|_| !wraps) {
                     self.post(&me, release(agent, offer, false));

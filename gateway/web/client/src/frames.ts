@@ -205,7 +205,7 @@ export interface Eph {
   t: 'eph';
   k: string;
   cv?: string;
-  d?: { position?: number; by?: string; [other: string]: unknown };
+  d?: { position?: number | null; eta_ms?: number | null; by?: string; [other: string]: unknown };
 }
 
 export interface Welcome {

@@ -30,8 +30,9 @@ export class Conversation {
   readonly cv: string;
   view = $state.raw<ConversationView>(blank(''));
   entries = $state.raw<Entry[]>([]);
-  /** Place in the queue, when the node tells. */
+  /** Place in the queue, from 1, when the node tells, and for how long it expects to let wait from there. */
   position = $state<number | null>(null);
+  etaMs = $state<number | null>(null);
   /** Until when the other side is typing, our time. */
   typingUntil = $state(0);
 
@@ -68,7 +69,13 @@ export class Conversation {
     const added = this.#insert(entry);
     if (o > this.view.o) this.view = after(this.view, { k: ev.k, o, ts: ev.ts, d: ev.d });
     if (message) this.typingUntil = 0;
+    if (ev.k === 'conversation.queued') this.placed(null, null);
     return added;
+  }
+
+  placed(position: number | null, etaMs: number | null): void {
+    this.position = position;
+    this.etaMs = etaMs;
   }
 
   /** The log has another identity: what we know of it is no longer so. */

@@ -1,6 +1,6 @@
 // A person's link to the node for a page: the client, what is on its way and the conversations it has heard of, as reactive state.
 
-import { Client, ClientError, type Content, type ConversationView, type Ending, type Entry, type LinkState, type LogEvent, MemoryStore, type Presence, Refused, type Role, type Snapshot, type Told, type Welcome } from '@conversa/client';
+import { Client, ClientError, type Content, type ConversationView, type Ending, type Entry, type Eph, type LinkState, type LogEvent, MemoryStore, type Presence, Refused, type Role, type Snapshot, type Told, type Welcome } from '@conversa/client';
 import { takeSlot } from '@conversa/client/indexeddb';
 import { randomId, readJson, writeJson } from '../keep';
 import { bearer, type Tokens } from '../token';
@@ -18,6 +18,8 @@ export interface Hooks {
   ready?(views: ConversationView[]): void;
   /** A live or replayed event; `fresh` when it is new to this page. */
   event?(conversation: Conversation, ev: LogEvent, fresh: boolean): void;
+  /** What may get lost. */
+  eph?(eph: Eph): void;
 }
 
 /** A message that the node has not taken in, yet or at all. */
@@ -179,10 +181,11 @@ export class Link {
   }
 
   #ephemeral({ eph }: Extract<Told, { type: 'ephemeral' }>): void {
+    this.hooks.eph?.(eph);
     const conversation = eph.cv ? this.find(eph.cv) : null;
     if (!conversation) return;
     if (eph.k === 'typing') conversation.typingUntil = Date.now() + TYPING_MS;
-    if (eph.k === 'queue.position') conversation.position = eph.d?.position ?? null;
+    if (eph.k === 'queue.position') conversation.placed(eph.d?.position ?? null, eph.d?.eta_ms ?? null);
   }
 
   #refused({ entry, error }: Extract<Told, { type: 'failed' }>): void {

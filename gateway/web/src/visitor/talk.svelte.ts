@@ -75,6 +75,12 @@ export class Talk {
     if (cv) await this.link.ask('conversation.close', { cv });
   }
 
+  /** Back to the assistant, or to an end where there is none. */
+  async leave(): Promise<void> {
+    const cv = this.#live();
+    if (cv) await this.link.ask('queue.leave', { cv });
+  }
+
   async again(): Promise<void> {
     await this.#open();
   }

@@ -1,0 +1,6 @@
+// The page wall.
+
+import { start } from '../ui/page';
+import Wall from './Wall.svelte';
+
+start(Wall);
