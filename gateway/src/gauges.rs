@@ -90,7 +90,7 @@ async fn show_wall(edge: &Arc<Edge>, tenant: &TenantId, topic: &Topic, queue: &A
     let Ok(d) = scope.read(edge, tenant).await else { return };
     let version = version(&d);
     let source = Address::new(tenant.clone(), Queue::KIND, Arc::clone(queue));
-    let murmur = Murmur { source, kind: "wall.snapshot", d };
+    let murmur = Murmur { source, kind: "wall.snapshot".into(), d };
     edge.host.lobby().topics().tell(tenant, topic, version, &Arc::new(murmur));
 }
 
@@ -123,7 +123,7 @@ impl Line {
         let d = json!({ "queue": &*self.queue, "position": position, "eta_ms": eta_ms });
         let source = Address::new(self.tenant.clone(), Conversation::KIND, Arc::clone(conversation));
         let version = version(&d);
-        let murmur = Arc::new(Murmur { source, kind: POSITION, d });
+        let murmur = Arc::new(Murmur { source, kind: POSITION.into(), d });
         edge.host.lobby().topics().tell(&self.tenant, topic, version, &murmur);
     }
 }

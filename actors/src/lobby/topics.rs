@@ -192,7 +192,7 @@ impl Topics {
 fn ear(tenant: &TenantId, topic: &Topic) -> Option<Ear> {
     match topic {
         Topic::Conversation(key) => Some(Ear::Follower(tenant.clone(), Arc::clone(key))),
-        Topic::Queue(_) => None,
+        Topic::Queue(_) | Topic::Wall { .. } | Topic::Place { .. } => None,
     }
 }
 
