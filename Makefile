@@ -6,16 +6,23 @@ WEB := gateway/web
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 NODE := $(shell command -v node 2>/dev/null)
 
-.PHONY: help run test lint bench pages tools
+.PHONY: help run cluster test lint bench pages tools
 
 help:
-	@echo "make run    build, start one node with a sample company, print where to look"
-	@echo "make test   install what tests need, run all tests"
-	@echo "make lint   formatting, clippy, types of the pages"
-	@echo "make bench  print the figures of README's table again (10 minutes)"
+	@echo "make run      build, start one node with a sample company, print where to look"
+	@echo "make cluster  build, start three nodes of the store and three of Conversa on this machine, until Ctrl-C"
+	@echo "make test     install what tests need, run all tests"
+	@echo "make lint     formatting, clippy, types of the pages"
+	@echo "make bench    print the figures of README's table again (10 minutes)"
 
 run: pages
 	cargo run --release --locked --package conversa-gateway --bin conversa -- run
+
+# Needs a JDK 17 and Maven, which fetches the store once; 4 GB of memory.
+cluster: pages
+	cargo build --release --locked --package conversa-gateway --bin conversa
+	cargo build --release --locked --package conversa-tests --bin conversa-lab
+	$(TARGET)/release/conversa-lab $(TARGET)/release/conversa target/cluster
 
 # The pages are built with Node.js; without it the node serves everything else and says what is missing.
 pages:

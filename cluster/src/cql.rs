@@ -82,6 +82,11 @@ pub enum OpenError {
     /// Its tables are not as they should be.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// Nobody has started on it.
+    #[error(
+        "there is no keyspace {0} with a register: no node has started on it; check store.keyspace and store.contact_points"
+    )]
+    Nothing(String),
     /// A statement is refused.
     #[error("the CQL store refuses a statement: {0}; may this user read and write the keyspace?")]
     Prepare(String),
@@ -129,6 +134,18 @@ impl Cql {
     pub fn state(&self) -> &Arc<State> {
         &self.inner.state
     }
+}
+
+/// The register of a store whose nodes have made it: for whoever looks at a cluster from outside. Makes and migrates nothing.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn open_register(settings: &Settings) -> Result<Arc<dyn Register>, OpenError> {
+    check(settings)?;
+    let session = Arc::new(connect(settings).await?);
+    let register = schema::register(&session, settings).await?;
+    let register = register.ok_or_else(|| OpenError::Nothing(control(&settings.keyspace)))?;
+    Ok(Arc::new(register))
 }
 
 fn check(settings: &Settings) -> Result<(), OpenError> {

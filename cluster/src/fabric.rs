@@ -301,18 +301,23 @@ impl Fabric {
 async fn conduct(shared: Arc<Shared>, host: Weak<Host>) {
     let mut owned = shared.membership.owned();
     let mut served: BTreeMap<u16, u64> = BTreeMap::new();
-    let mut stopping: BTreeSet<u16> = BTreeSet::new();
+    let mut stopping: BTreeMap<u16, u64> = BTreeMap::new();
     loop {
         let now = owned.borrow_and_update().clone();
         let Some(host) = host.upgrade() else { return };
         follow(&shared, &now);
-        stopping.retain(|shard| now.stopping.contains(shard));
-        let stops: Vec<u16> = now.stopping.iter().copied().filter(|shard| stopping.insert(*shard)).collect();
+        stopping.retain(|shard, epoch| now.stopping.get(shard) == Some(epoch));
+        let stops: Vec<(u16, u64)> = now.stopping.iter().map(|(shard, epoch)| (*shard, *epoch)).collect();
+        let stops: Vec<_> = stops
+            .into_iter()
+            .filter(|(shard, epoch)| stopping.insert(*shard, *epoch) != Some(*epoch))
+            .collect();
         if !stops.is_empty() {
-            served.retain(|shard, _| !stops.contains(shard));
+            let shards: Vec<u16> = stops.iter().map(|(shard, _)| *shard).collect();
+            served.retain(|shard, _| !shards.contains(shard));
             let (shared, host) = (Arc::clone(&shared), Arc::clone(&host));
             tokio::spawn(async move {
-                host.let_go(&stops).await;
+                host.let_go(&shards).await;
                 shared.membership.stopped(stops).await;
             });
         }

@@ -10,6 +10,7 @@ pub mod link;
 pub mod member;
 pub mod membership;
 pub mod node;
+pub mod operator;
 pub mod place;
 pub mod register;
 pub mod sqlite;

@@ -4,6 +4,7 @@
 //! The register decides. A node keeps a lease on its own row; a row that stands still for its whole time is revoked by compare and set;
 //! the view, one value, says who takes part, and every change of it is conditional on its version.
 
+pub mod asked;
 pub mod machine;
 pub mod ownership;
 pub mod row;

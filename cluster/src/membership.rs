@@ -1,13 +1,16 @@
 //! The shell of [`Machine`]: asks the register, keeps the time, and publishes what this node owns. It decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::member::machine::{Counts, Effect, Input, Key, Machine, Me, Over};
@@ -33,8 +36,8 @@ pub struct Owned {
     pub view: Arc<View>,
     /// The shards that it serves, with their epochs.
     pub served: Arc<BTreeMap<u16, u64>>,
-    /// The shards whose cells are to stop; then [`Membership::stopped`].
-    pub stopping: Arc<BTreeSet<u16>>,
+    /// The shards whose cells are to stop, with the epochs under which these were started; then [`Membership::stopped`].
+    pub stopping: Arc<BTreeMap<u16, u64>>,
     /// Where the links of the members of the view are, as far as that is known.
     pub addresses: Arc<BTreeMap<Life, String>>,
     /// How its life ended, if it did: nothing is served then.
@@ -86,8 +89,8 @@ impl Membership {
         let (publish, owned) = watch::channel(Owned::default());
         let shared = Arc::new(Shared { clock, timing, term: Mutex::default(), counts: Mutex::default() });
         let machine = Machine::new(me, timing, shards);
-        let shell =
-            Shell { machine, register, requests: JoinSet::new(), publish, shared: Arc::clone(&shared) };
+        let requests = FuturesUnordered::new();
+        let shell = Shell { machine, register, requests, publish, published: 0, shared: Arc::clone(&shared) };
         let running = tokio::spawn(shell.run(told));
         Self { inputs, owned, shared, running }
     }
@@ -111,11 +114,9 @@ impl Membership {
         *self.shared.counts.lock()
     }
 
-    /// The cells of these shards have stopped, and nothing of them is under way.
-    pub async fn stopped(&self, shards: impl IntoIterator<Item = u16>) {
-        for shard in shards {
-            self.tell(Input::Stopped(shard)).await;
-        }
+    /// The cells that these shards had under these epochs have stopped, and nothing of them is under way.
+    pub async fn stopped(&self, shards: impl IntoIterator<Item = (u16, u64)>) {
+        self.tell(Input::Stopped(shards.into_iter().collect())).await;
     }
 
     /// A link's frame told of this version of the view. A hint: when too much waits it is dropped.
@@ -137,9 +138,11 @@ impl Membership {
 struct Shell {
     machine: Machine,
     register: Arc<dyn Register>,
-    /// One of a key at most.
-    requests: JoinSet<Input>,
+    /// One of a key at most. Not tasks of their own: one that panics must end the node, not leave its key busy for ever.
+    requests: FuturesUnordered<BoxFuture<'static, Input>>,
     publish: watch::Sender<Owned>,
+    /// The changes of what is owned that were published.
+    published: u64,
     shared: Arc<Shared>,
 }
 
@@ -149,8 +152,10 @@ impl Shell {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.machine.over().is_none() {
             let input = tokio::select! {
+                // Each of the first two has its bound, so nobody waits for ever.
+                biased;
                 _ = ticks.tick() => Input::Tick,
-                Some(Ok(answer)) = self.requests.join_next() => answer,
+                Some(answer) = self.requests.next() => answer,
                 input = told.recv() => match input {
                     Some(input) => input,
                     None => return,
@@ -165,12 +170,12 @@ impl Shell {
         }
     }
 
-    fn perform(&mut self, effects: Vec<Effect>) {
+    fn perform(&self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Read(key) => drop(self.requests.spawn(read(Arc::clone(&self.register), key))),
+                Effect::Read(key) => self.requests.push(read(Arc::clone(&self.register), key).boxed()),
                 Effect::Change { key, expected, value } => {
-                    drop(self.requests.spawn(change(Arc::clone(&self.register), key, expected, value)));
+                    self.requests.push(change(Arc::clone(&self.register), key, expected, value).boxed());
                 }
                 Effect::Seen(view) => {
                     tracing::info!(
@@ -186,20 +191,28 @@ impl Shell {
         }
     }
 
-    fn publish(&self) {
-        let owned = self.machine.owned();
-        let now = Owned {
-            life: self.machine.life(),
-            view: Arc::clone(self.machine.view()),
-            served: Arc::new(owned.map(|owned| owned.served().collect()).unwrap_or_default()),
-            stopping: Arc::new(owned.map(|owned| owned.stopping().collect()).unwrap_or_default()),
-            addresses: Arc::new(self.machine.addresses()),
-            over: self.machine.over(),
-        };
+    fn publish(&mut self) {
+        let (life, over) = (self.machine.life(), self.machine.over());
+        let addresses = self.machine.addresses();
+        let changed =
+            self.machine.changes() != std::mem::replace(&mut self.published, self.machine.changes());
         self.publish.send_if_modified(|before| {
-            let changed = *before != now;
-            *before = now;
-            changed
+            let news = before.life != life
+                || before.over != over
+                || before.view.version != self.machine.view().version
+                || *before.addresses != addresses
+                || changed;
+            if *before.addresses != addresses {
+                before.addresses = Arc::new(addresses);
+            }
+            (before.life, before.over) = (life, over);
+            before.view = Arc::clone(self.machine.view());
+            if changed {
+                let owned = self.machine.owned();
+                before.served = Arc::new(owned.map(|owned| owned.served().collect()).unwrap_or_default());
+                before.stopping = Arc::new(owned.map(|owned| owned.stopping().collect()).unwrap_or_default());
+            }
+            news
         });
     }
 }

@@ -53,14 +53,14 @@ enum Command {
     Rebuild(rebuild::RebuildArgs),
     /// List the calls to channels that were given up, have one made again, or forget one
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// Look at the nodes of a cluster, let one leave, take a dead one out; make certificates
+    Cluster(cluster::ClusterArgs),
     /// Print the JSON Schema of the frames of protocol v1, as `/v1/schema.json` serves it
     ///
     /// `conversa schema > gateway/docs/v1.schema.json` writes the checked-in document anew.
     Schema,
     /// Sign tokens for visitors, agents or supervisors
     Token(token::TokenArgs),
-    /// Prepare what the nodes of a cluster need: certificates
-    Cluster(cluster::ClusterArgs),
 }
 
 /// Runs the command; what goes wrong is printed with what to do.
@@ -84,12 +84,12 @@ pub fn main() -> ExitCode {
                 .map(|report| if report.clean() { ExitCode::SUCCESS } else { ExitCode::from(1) }),
             Command::Rebuild(args) => rebuild::rebuild(args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
+            Command::Cluster(args) => cluster::cluster(args).await,
             Command::Schema => {
                 print!("{}", crate::schema::text());
                 Ok(ExitCode::SUCCESS)
             }
             Command::Token(args) => token::token(args),
-            Command::Cluster(args) => cluster::cluster(args),
         }
     });
     outcome.unwrap_or_else(|error| fail(&error))

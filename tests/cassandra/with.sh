@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # with.sh COMMAND...: runs the command with a CQL server of its own, Apache Cassandra, at the address in CONVERSA_CQL. Ports and the data
 # folder are chosen at start; the server ends and its data is deleted with the command, whose status is handed on.
+# with.sh --fetch: fetches the server, prints the folder of its jars, and starts nothing.
 # Needs a JDK (17) and Maven, which fetches the server once into ${XDG_CACHE_HOME:-~/.cache}/conversa-cassandra.
 # Without them, or with CONVERSA_CQL set already, the command runs as it is.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -gt 0 ] || { echo "usage: $0 COMMAND..." >&2; exit 2; }
-if [ -n "${CONVERSA_CQL:-}" ]; then exec "$@"; fi
+if [ "$1" != --fetch ] && [ -n "${CONVERSA_CQL:-}" ]; then exec "$@"; fi
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 for tool in "$java" mvn python3; do
-  command -v "$tool" >/dev/null || { echo "with.sh: $tool is missing: running without a CQL server" >&2; exec "$@"; }
+  command -v "$tool" >/dev/null || {
+    [ "$1" != --fetch ] || { echo "with.sh: $tool is missing" >&2; exit 1; }
+    echo "with.sh: $tool is missing: running without a CQL server" >&2; exec "$@"; }
 done
 
 version=$(sed -n 's#.*<cassandra.version>\(.*\)</cassandra.version>.*#\1#p' "$here/pom.xml")
@@ -23,6 +26,7 @@ mkdir -p "$cache"
     touch "$cache/complete"
   fi
 ) 9>"$cache/lock"
+if [ "$1" = --fetch ]; then echo "$cache/lib"; exit; fi
 
 data=$(mktemp -d "${TMPDIR:-/tmp}/conversa-cassandra.XXXXXX")
 server=
@@ -41,7 +45,7 @@ for attempt in 1 2 3; do
 import socket
 held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
 print(*[s.getsockname()[1] for s in held])')
-  sed -e "s#@IP@#$ip#g; s#@DIR@#$data#g; s#@CQL@#$cql#g; s#@STORAGE@#$storage#g; s#@TOKEN@#-9223372036854775808#g; s#@SEEDS@#$ip:$storage#g" \
+  sed -e "s#@IP@#$ip#g; s#@DIR@#$data#g; s#@CQL@#$cql#g; s#@STORAGE@#$storage#g; s#@SEEDS@#$ip:$storage#g; s#@TOKEN@#-9223372036854775808#g" \
     "$here/cassandra.yaml.in" >"$data/conf/cassandra.yaml"
   "$java" "@$here/jvm17.options" "-javaagent:$(ls "$cache"/lib/jamm-*.jar | head -1)" \
     -Djava.io.tmpdir="$data/tmp" -Djna.tmpdir="$data/tmp" \

@@ -14,7 +14,7 @@ use conversa_gateway::client::Chance;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::lab::{COUNT, Net, Nodes, Ring};
+use crate::ground::{COUNT, Net, Nodes, Ring};
 
 pub use faults::Fault;
 use load::Load;

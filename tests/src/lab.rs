@@ -1,99 +1,117 @@
-//! A cluster of real processes on this machine: three CQL servers and three nodes, each node in a network namespace of its own where
-//! that is allowed, so that lines can be cut. Everything ends with the lab.
+//! A cluster on one machine, for trying out and for whatever kills, pauses and restarts its parts: a ring of Apache Cassandra on
+//! 127.0.0.1, .2 and .3, and processes of `conversa serve`. Everything is in one folder, and ends with the [`Lab`].
 
-pub mod net;
-pub mod nodes;
-pub mod ring;
+pub mod cassandra;
+pub mod node;
+pub mod process;
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
-use tokio::process::{Child, Command};
+use anyhow::Context;
 
-pub use net::Net;
-pub use nodes::{Nodes, SECRET, TENANT};
-pub use ring::Ring;
+use cassandra::Ring;
+use node::{Node, Spec};
 
-/// Servers, and nodes.
-pub const COUNT: usize = 3;
-/// How often something that is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// Nodes of a ring, and of Conversa.
+pub const NODES: usize = 3;
 
-/// Where the parts of a lab find each other.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// Addresses of the CQL servers.
-    pub servers: [String; COUNT],
-    /// Addresses of the nodes.
-    pub nodes: [String; COUNT],
-}
-
-/// A running process whose output goes to a file.
+/// What runs.
 #[derive(Debug)]
-pub(crate) struct Process {
-    child: Child,
-    pub(crate) log: PathBuf,
+pub struct Lab {
+    // Dropped in this order: a node that stops still writes.
+    nodes: Vec<Node>,
+    ring: Ring,
 }
 
-impl Process {
-    pub(crate) fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {:?}", command.as_std().get_program()))?;
-        Ok(Self { child, log: log.to_owned() })
-    }
-
-    /// Sends a signal, as `kill` names it.
-    pub(crate) async fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let Some(pid) = self.child.id() else { return Ok(()) };
-        run("kill", &[&format!("-{name}"), &pid.to_string()]).await
-    }
-
-    /// True while it runs.
-    pub(crate) fn runs(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
-    pub(crate) async fn ended(&mut self) {
-        // An error means that there is nothing to wait for.
-        let _ = self.child.wait().await;
-    }
-
-    /// The last lines that it wrote.
-    pub(crate) fn said(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
-    }
-}
-
-/// Runs a program to its end.
-pub(crate) async fn run(program: &str, args: &[&str]) -> anyhow::Result<()> {
-    let output = Command::new(program).args(args).stdin(Stdio::null()).output().await;
-    let output = output.with_context(|| format!("cannot run {program}"))?;
-    if !output.status.success() {
-        bail!("{program} {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(())
-}
-
-/// Waits until `done` says so.
-pub(crate) async fn until(
-    what: &str,
-    limit: Duration,
-    mut done: impl AsyncFnMut() -> bool,
-) -> anyhow::Result<()> {
-    let wait = async {
-        while !done().await {
-            tokio::time::sleep(LOOK).await;
+impl Lab {
+    /// Starts three nodes of the store, then three of Conversa, and waits until all are ready. `folder` is emptied first, after what an
+    /// earlier lab has left running there is ended.
+    ///
+    /// # Errors
+    /// When something is missing or does not start; its log stays in the folder.
+    pub fn start(folder: &Path, conversa: &Path) -> anyhow::Result<Self> {
+        prepare(folder)?;
+        let ring = Ring::start(&folder.join("store"), NODES)?;
+        let mut nodes = Vec::new();
+        for spec in specs(folder, conversa, &ring)? {
+            nodes.push(Node::start(spec)?);
         }
+        nodes.iter_mut().try_for_each(Node::wait)?;
+        Ok(Self { nodes, ring })
+    }
+
+    /// The store.
+    pub fn ring(&mut self) -> &mut Ring {
+        &mut self.ring
+    }
+
+    /// The nodes of Conversa.
+    pub fn nodes(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+
+    /// Lets the nodes finish, then ends the store.
+    pub fn stop(mut self) {
+        for node in &mut self.nodes {
+            node.process().ask_to_end();
+        }
+        for node in &mut self.nodes {
+            node.process().end(node::STOP);
+        }
+    }
+}
+
+/// An empty folder, in which nothing runs any more.
+///
+/// # Errors
+/// When it holds something that no lab has put there, or cannot be made.
+pub fn prepare(folder: &Path) -> anyhow::Result<PathBuf> {
+    const MARK: &str = "made-by-conversa-lab";
+    if folder.exists() {
+        let ours = folder.join(MARK).exists();
+        anyhow::ensure!(ours, "{} is not a folder of a lab: name another one", folder.display());
+        process::end_left_over(folder)?;
+        std::fs::remove_dir_all(folder)?;
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::write(folder.join(MARK), "")?;
+    Ok(folder.canonicalize()?)
+}
+
+fn specs(folder: &Path, conversa: &Path, ring: &Ring) -> anyhow::Result<Vec<Spec>> {
+    let ports = free_ports(2 * NODES, "127.0.0.1")?;
+    let spec = |n: usize| Spec {
+        name: format!("n{}", n + 1),
+        folder: folder.join(format!("n{}", n + 1)),
+        conversa: conversa.to_owned(),
+        listen: format!("127.0.0.1:{}", ports[2 * n]),
+        links: format!("127.0.0.1:{}", ports[2 * n + 1]),
+        contact_points: ring.contact_points(),
     };
-    tokio::time::timeout(limit, wait).await.with_context(|| format!("{what} did not come within {limit:?}"))
+    Ok((0..NODES).map(spec).collect())
+}
+
+/// Ports that are free now, all different. Whoever listens there soon has them, unless somebody is quicker.
+///
+/// # Errors
+/// When the address is not this machine's.
+pub fn free_ports(count: usize, ip: &str) -> anyhow::Result<Vec<u16>> {
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind((ip, 0))).collect::<Result<_, _>>()?;
+    held.iter().map(|socket| Ok(socket.local_addr()?.port())).collect()
+}
+
+/// A port that is free on all of these addresses.
+///
+/// # Errors
+/// When there is none.
+pub fn port_free_on(ips: &[String]) -> anyhow::Result<u16> {
+    const TRIES: usize = 50;
+    for _ in 0..TRIES {
+        let port = free_ports(1, &ips[0])?[0];
+        if ips.iter().all(|ip| TcpListener::bind((ip.as_str(), port)).is_ok()) {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no port is free on all of {ips:?}: are these addresses of this machine?")
 }

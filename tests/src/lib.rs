@@ -4,6 +4,7 @@
 pub mod chaos;
 pub mod checker;
 pub mod foreign;
+pub mod ground;
 pub mod history;
 pub mod hub;
 pub mod lab;

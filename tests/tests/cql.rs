@@ -1,6 +1,7 @@
 //! The store on CQL, against a real server: `tests/cassandra/with.sh cargo test`. Without one these tests say so and pass.
 
 mod faults;
+mod operators;
 mod together;
 
 use std::path::Path;

@@ -6,6 +6,7 @@ mod cql;
 mod customers;
 mod histories;
 mod journals;
+mod lab;
 mod leases;
 mod mesh;
 mod outside;

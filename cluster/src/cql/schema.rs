@@ -58,8 +58,8 @@ pub enum SchemaError {
     Turn(#[from] LeaseError),
 }
 
-/// The register before the rest of the store is there.
-struct Early {
+/// The register before the rest of the store is there, or without it.
+pub(super) struct Early {
     session: Arc<Session>,
     statements: RegisterStatements,
 }
@@ -74,6 +74,20 @@ impl Register for Early {
         let key = key.to_owned();
         async move { register::change(&self.session, &self.statements, &key, expected, &value).await }.boxed()
     }
+}
+
+/// The register alone, if it is there: nothing is made.
+pub(super) async fn register(
+    session: &Arc<Session>,
+    settings: &Settings,
+) -> Result<Option<Early>, SchemaError> {
+    if !has_table(session, &control(&settings.keyspace), "register").await? {
+        return Ok(None);
+    }
+    let statements = RegisterStatements::prepare(session, &settings.keyspace)
+        .await
+        .map_err(|error| SchemaError::Register(error.to_string()))?;
+    Ok(Some(Early { session: Arc::clone(session), statements }))
 }
 
 /// Makes what is missing. Returns when all tables are there, for this node and all others of the store.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ownership::{Ownership, is_adopted};
-use super::row::Row;
-use super::sight::Sight;
+use super::asked::Asked;
+use super::ownership::Ownership;
 use super::term::Term;
 use super::view::{View, watched};
 use super::{Life, Moment, Timing};
@@ -17,6 +16,7 @@ use crate::register::{ChangeError, Held};
 mod others;
 mod own;
 
+use others::Peer;
 use own::Own;
 
 /// A key of the register.
@@ -26,6 +26,8 @@ pub enum Key {
     View,
     /// The row of a node.
     Row(Arc<str>),
+    /// What operators ask of a node.
+    Asked(Arc<str>),
 }
 
 impl Key {
@@ -35,6 +37,7 @@ impl Key {
         match self {
             Self::View => "cluster/view".to_owned(),
             Self::Row(node) => format!("cluster/node/{node}"),
+            Self::Asked(node) => format!("cluster/asked/{node}"),
         }
     }
 }
@@ -73,8 +76,8 @@ pub enum Input {
         /// The new version.
         outcome: Result<u64, ChangeError>,
     },
-    /// The cells of a shard that was to stop have stopped; nothing of them is under way.
-    Stopped(u16),
+    /// The cells that shards had under these epochs, and that were to stop, have stopped; nothing of them is under way.
+    Stopped(Vec<(u16, u64)>),
     /// A frame of a link told of this version of the view.
     Heard(u64),
     /// The node is to leave, shard by shard.
@@ -95,8 +98,8 @@ pub enum Effect {
         /// The new value.
         value: Bytes,
     },
-    /// Stop the cells of these shards, then say [`Input::Stopped`] of each.
-    Stop(Vec<u16>),
+    /// Stop the cells that these shards have under that epoch, then say [`Input::Stopped`] of each.
+    Stop(Vec<(u16, u64)>),
     /// These shards are this node's, under that epoch.
     Start {
         /// Which.
@@ -119,13 +122,6 @@ pub enum Over {
     Revoked,
     /// Another process of this name is alive.
     Occupied,
-}
-
-/// What is known of another member.
-#[derive(Clone, Debug)]
-struct Peer {
-    sight: Sight,
-    row: Option<Row>,
 }
 
 /// What this node has done so far, for metrics.
@@ -152,16 +148,23 @@ pub struct Machine {
     /// It was in a view: when it is no more, its life is over.
     entered: bool,
     owned: Option<Ownership>,
+    /// Counts changes of what is owned.
+    changes: u64,
     peers: BTreeMap<Arc<str>, Peer>,
+    /// Those whom this node watches under the view.
+    watched: BTreeSet<Arc<str>>,
     busy: BTreeSet<Key>,
     leaving: bool,
     /// Some view later than the known one exists.
     behind: bool,
     view_due_ms: u64,
+    /// When it was seen to change.
+    changed_ms: u64,
     /// Not before this, even when behind: the register failed lately.
     view_floor_ms: u64,
     round_due_ms: u64,
     look_due_ms: u64,
+    asked_due_ms: u64,
     /// Since when everybody is known to have adopted the view.
     settled_ms: Option<u64>,
     counts: Counts,
@@ -180,14 +183,18 @@ impl Machine {
             looked: false,
             entered: false,
             owned: None,
+            changes: 0,
             peers: BTreeMap::new(),
+            watched: BTreeSet::new(),
             busy: BTreeSet::new(),
             leaving: false,
             behind: true,
             view_due_ms: 0,
+            changed_ms: 0,
             view_floor_ms: 0,
             round_due_ms: 0,
             look_due_ms: 0,
+            asked_due_ms: 0,
             settled_ms: None,
             counts: Counts::default(),
             shards,
@@ -219,6 +226,12 @@ impl Machine {
         self.owned.as_ref()
     }
 
+    /// Grows whenever what it owns changes.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// What it has done.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -241,9 +254,10 @@ impl Machine {
             Input::Tick => {}
             Input::Read { key, held } => self.read(now, key, held, &mut effects),
             Input::Changed { key, outcome } => self.changed(now, key, outcome),
-            Input::Stopped(shard) => {
+            Input::Stopped(shards) => {
                 if let Some(owned) = &mut self.owned {
-                    owned.stopped(shard);
+                    let stopped = shards.into_iter().filter(|(shard, epoch)| owned.stopped(*shard, *epoch));
+                    self.changes += u64::from(stopped.count() > 0);
                 }
             }
             Input::Heard(version) => self.behind |= version > self.view.version,
@@ -270,12 +284,22 @@ impl Machine {
                 if let Some(view) = view {
                     self.looked = true;
                     self.behind = false;
-                    self.view_due_ms = now.boot_ms + self.timing.beat_ms;
+                    let later = view.version > self.view.version;
                     self.see(view, effects);
+                    // One change is seldom alone, and what moves stands still until everybody has seen it.
+                    self.changed_ms = if later { now.boot_ms } else { self.changed_ms };
+                    let lately = now.boot_ms < self.changed_ms + 3 * self.timing.beat_ms;
+                    let pause_ms = if lately { self.timing.look_ms } else { self.timing.beat_ms };
+                    self.view_due_ms = now.boot_ms + pause_ms;
                 }
             }
             Key::Row(node) if node == self.own.me.node => self.own.read(now, held, &self.timing),
             Key::Row(node) => self.peer(now, node, held),
+            Key::Asked(_) => {
+                let asked = held.and_then(|held| Asked::parse(&held.value));
+                let life = self.own.life();
+                self.leaving |= asked.zip(life).is_some_and(|(asked, life)| asked.leave == life.generation);
+            }
         }
     }
 
@@ -291,27 +315,14 @@ impl Machine {
         self.settled_ms = None;
         effects.push(Effect::Seen(Arc::clone(&self.view)));
         let Some(life) = self.own.life() else { return };
-        let member = self.view.life(&life).is_some();
-        self.entered |= member;
+        self.entered |= self.view.life(&life).is_some();
+        self.watched = watched(&self.view, &life).into_iter().map(|of| Arc::clone(&of.node)).collect();
+        self.changes += 1;
         let shards = self.shards;
         let moves = self.owned.get_or_insert_with(|| Ownership::new(life, shards)).see(&self.view);
         if !moves.stop.is_empty() {
             effects.push(Effect::Stop(moves.stop));
         }
-    }
-
-    fn peer(&mut self, now: Moment, node: Arc<str>, held: Option<Held>) {
-        let Some(held) = held else { return };
-        let row = Row::parse(&held.value);
-        self.behind |= row.as_ref().is_some_and(|row| row.adopted > self.view.version);
-        let sight = match self.peers.remove(&node) {
-            Some(Peer { mut sight, .. }) => {
-                sight.look(held.version, now, &self.timing);
-                sight
-            }
-            None => Sight::first(held.version, now),
-        };
-        self.peers.insert(node, Peer { sight, row });
     }
 
     fn changed(&mut self, now: Moment, key: Key, outcome: Result<u64, ChangeError>) {
@@ -340,6 +351,8 @@ impl Machine {
                     }
                 }
             }
+            // Nodes only read it.
+            Key::Asked(_) => {}
         }
     }
 
@@ -350,9 +363,10 @@ impl Machine {
             return;
         }
         self.settled_ms = if self.is_settled() { self.settled_ms.or(Some(now.boot_ms)) } else { None };
-        self.start(effects);
+        self.start(now, effects);
         let adopted = self.owned.as_ref().and_then(Ownership::adopted).unwrap_or(0);
-        let gone = self.entered && self.leaving && self.is_out();
+        // Whoever has not entered yet owns nothing, and need not enter to leave.
+        let gone = self.leaving && self.looked && self.is_out();
         if !self.busy.contains(&self.key()) {
             let asked = self.own.ask(now, adopted, gone, &self.timing);
             self.request(asked, effects);
@@ -366,7 +380,8 @@ impl Machine {
         }
         self.look(now, effects);
         self.revoke(now, effects);
-        if self.looked && !self.behind && !gone {
+        self.hear_operators(now, effects);
+        if self.looked && !self.behind && !gone && !self.busy.contains(&Key::View) {
             let next = self.next_view(now);
             let next = next.map(|next| Effect::Change {
                 key: Key::View,
@@ -375,6 +390,23 @@ impl Machine {
             });
             self.request(next, effects);
         }
+    }
+
+    fn holds(&self, now: Moment) -> bool {
+        self.own.term().is_some_and(|term| term.holds(now, &self.timing))
+    }
+
+    /// What they ask is read with each beat.
+    fn hear_operators(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        if !self.leaving && now.boot_ms >= self.asked_due_ms {
+            self.asked_due_ms = now.boot_ms + self.timing.beat_ms;
+            self.request(Some(Effect::Read(Key::Asked(Arc::clone(&self.own.me.node)))), effects);
+        }
+    }
+
+    /// The share that it wants.
+    fn wants(&self) -> u32 {
+        if self.leaving { 0 } else { self.own.me.weight }
     }
 
     fn key(&self) -> Key {
@@ -386,12 +418,15 @@ impl Machine {
     }
 
     fn ended(&self) -> Option<Over> {
-        self.own.over().or((self.entered && self.is_out() && !self.leaving).then_some(Over::Revoked))
+        let out = self.entered && self.is_out() && !self.leaving;
+        let never = self.leaving && self.own.waits();
+        self.own.over().or(out.then_some(Over::Revoked)).or(never.then_some(Over::Left))
     }
 
     fn end(&mut self, over: Over, effects: &mut Vec<Effect>) {
         self.over = Some(over);
         self.owned = None;
+        self.changes += 1;
         effects.push(Effect::Over(over));
     }
 
@@ -407,79 +442,26 @@ impl Machine {
         }
     }
 
-    /// The row of a member, this node's own among them.
-    fn row(&self, life: &Life) -> Option<&Row> {
-        if life.node == self.own.me.node {
-            self.own.row()
-        } else {
-            self.peers.get(&life.node).and_then(|peer| peer.row.as_ref())
-        }
-    }
-
-    /// True when everybody has adopted the view that is known. That of this node counts once its row says so.
-    fn is_settled(&self) -> bool {
-        !self.behind && is_adopted(&self.view, |life| self.row(life))
-    }
-
-    fn start(&mut self, effects: &mut Vec<Effect>) {
-        if !self.owned.as_ref().is_some_and(Ownership::awaits) || self.settled_ms.is_none() {
+    /// Starts what waited, but nothing while the lease has lapsed: it may be somebody else's by now, under a later epoch.
+    fn start(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let awaits = self.owned.as_ref().is_some_and(Ownership::awaits);
+        if !awaits || self.settled_ms.is_none() || !self.holds(now) {
             return;
         }
         if let Some(owned) = &mut self.owned {
             let shards = owned.start();
             if !shards.is_empty() {
+                self.changes += 1;
                 effects.push(Effect::Start { shards, epoch: owned.version() });
             }
         }
     }
 
-    /// Looks at those it watches, and at everybody while something depends on them.
-    fn look(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let Some(life) = self.own.life() else { return };
-        if now.boot_ms < self.look_due_ms || self.view.members.is_empty() {
-            return;
-        }
-        self.look_due_ms = now.boot_ms + self.timing.look_ms;
-        let round = now.boot_ms >= self.round_due_ms;
-        let want = if self.leaving { 0 } else { self.own.me.weight };
-        let moving = self.view.life(&life).is_some_and(|member| member.weight != want);
-        let awaits = self.owned.as_ref().is_some_and(Ownership::awaits);
-        let lives: Vec<&Life> = match round || moving || awaits {
-            true => self.view.members.iter().map(|member| &member.life).collect(),
-            false => watched(&self.view, &life),
-        };
-        let others = lives.into_iter().filter(|of| of.node != life.node);
-        let keys: Vec<Key> = others.map(|of| Key::Row(Arc::clone(&of.node))).collect();
-        if round {
-            self.round_due_ms = now.boot_ms + self.timing.round_ms;
-        }
-        for key in keys {
-            self.request(Some(Effect::Read(key)), effects);
-        }
-    }
-
-    fn revoke(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let over = |peer: &Peer| {
-            peer.row.as_ref().is_some_and(|row| row.alive) && peer.sight.is_over(now, &self.timing)
-        };
-        let found = self.peers.iter().filter(|(_, peer)| over(peer)).filter_map(|(node, peer)| {
-            let row = Row { alive: false, ..peer.row.clone()? };
-            Some(Effect::Change {
-                key: Key::Row(Arc::clone(node)),
-                expected: peer.sight.version,
-                value: row.bytes(),
-            })
-        });
-        for effect in found.collect::<Vec<_>>() {
-            self.request(Some(effect), effects);
-        }
-    }
-
-    /// The view that this node would write next, if any: whoever is over goes out, then leavers that are empty; then, once all have
-    /// adopted the view that stands, its own share changes by a step.
+    /// The view that this node would write next, if any: whoever is over goes out; then, once all have adopted the view that stands,
+    /// leavers that are empty, and then its own share changes by a step.
     fn next_view(&self, now: Moment) -> Option<View> {
         let life = self.own.life()?;
-        if !self.own.term().is_some_and(|term| term.holds(now, &self.timing)) {
+        if !self.holds(now) {
             return None;
         }
         if self.view.life(&life).is_none() {
@@ -493,14 +475,14 @@ impl Machine {
             let row = self.row(life).filter(|row| row.generation == life.generation);
             row.is_some_and(|row| self.view.is_empty_leaver(life, row.adopted))
         };
-        if let Some(leaver) = lives().find(|life| empty(life)) {
-            return self.view.without(leaver);
-        }
         // Others see a little later than this node that they may start: the next step must not overtake them.
         let settled = self.settled_ms.is_some_and(|since| now.boot_ms >= since + 2 * self.timing.look_ms);
         if !settled {
             return None;
         }
-        self.view.nearer(&life, if self.leaving { 0 } else { self.own.me.weight })
+        if let Some(leaver) = lives().find(|life| empty(life)) {
+            return self.view.without(leaver);
+        }
+        self.view.nearer(&life, self.wants())
     }
 }

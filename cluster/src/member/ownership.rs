@@ -18,18 +18,22 @@ enum Shard {
         epoch: u64,
     },
     /// It belongs to somebody else now, but its cells may still have something under way.
-    Stopping,
+    Stopping {
+        /// The epoch under which they were started.
+        epoch: u64,
+    },
     /// The same, but the latest view gives it back.
-    StoppingAwaited,
+    StoppingAwaited {
+        /// The epoch under which they were started.
+        epoch: u64,
+    },
 }
 
 /// What a view changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Moves {
-    /// Cells of these shards are to stop, once what they append is definite; then [`Ownership::stopped`].
-    pub stop: Vec<u16>,
-    /// These are awaited.
-    pub awaited: usize,
+    /// Cells of these shards, started under that epoch, are to stop once what they append is definite; then [`Ownership::stopped`].
+    pub stop: Vec<(u16, u64)>,
 }
 
 /// What a life owns.
@@ -40,13 +44,16 @@ pub struct Ownership {
     shards: u16,
     version: u64,
     held: BTreeMap<u16, Shard>,
+    /// How many of them stop, and how many wait: both are asked for in every step.
+    stopping: u16,
+    awaited: u16,
 }
 
 impl Ownership {
     /// Of a life that owns nothing yet, of `shards` shards in all.
     #[must_use]
     pub fn new(life: Life, shards: u16) -> Self {
-        Self { life, shards, version: 0, held: BTreeMap::new() }
+        Self { life, shards, version: 0, held: BTreeMap::new(), stopping: 0, awaited: 0 }
     }
 
     /// A later view. An earlier one changes nothing.
@@ -61,37 +68,49 @@ impl Ownership {
         for shard in 0..self.shards {
             let mine = here
                 && crate::place::owner(&placed, shard).is_some_and(|placed| placed.node == self.life.node);
-            let (next, stops) = turn(self.held.get(&shard).copied(), mine);
-            match next {
-                Some(next) => self.held.insert(shard, next),
-                None => self.held.remove(&shard),
-            };
-            if stops {
-                moves.stop.push(shard);
+            let before = self.held.get(&shard).copied();
+            let next = turn(before, mine);
+            if let (Some(Shard::Served { .. }), Some(Shard::Stopping { epoch })) = (before, next) {
+                moves.stop.push((shard, epoch));
             }
-            moves.awaited += usize::from(matches!(next, Some(Shard::Awaited | Shard::StoppingAwaited)));
+            self.set(shard, before, next);
         }
         moves
     }
 
-    /// The cells of a shard have stopped, and nothing of them is under way.
-    pub fn stopped(&mut self, shard: u16) {
-        match self.held.get(&shard) {
-            Some(Shard::Stopping) => {
-                self.held.remove(&shard);
-            }
-            Some(Shard::StoppingAwaited) => {
-                self.held.insert(shard, Shard::Awaited);
-            }
-            Some(Shard::Awaited | Shard::Served { .. }) | None => {}
+    /// The cells that a shard had under `epoch` have stopped, and nothing of them is under way. Said twice, or too late, it changes
+    /// nothing: the shard may have come back meanwhile, with cells of a later epoch. True when it changes something.
+    pub fn stopped(&mut self, shard: u16, epoch: u64) -> bool {
+        let before = self.held.get(&shard).copied();
+        let next = match before {
+            Some(Shard::Stopping { epoch: of }) if of == epoch => None,
+            Some(Shard::StoppingAwaited { epoch: of }) if of == epoch => Some(Shard::Awaited),
+            Some(_) | None => return false,
+        };
+        self.set(shard, before, next);
+        true
+    }
+
+    fn set(&mut self, shard: u16, before: Option<Shard>, next: Option<Shard>) {
+        let counts = |state: Option<Shard>| match state {
+            Some(Shard::Stopping { .. } | Shard::StoppingAwaited { .. }) => (1, 0),
+            Some(Shard::Awaited) => (0, 1),
+            Some(Shard::Served { .. }) | None => (0, 0),
+        };
+        let (had, has) = (counts(before), counts(next));
+        self.stopping = self.stopping + has.0 - had.0;
+        self.awaited = self.awaited + has.1 - had.1;
+        match next {
+            Some(_) if next == before => {}
+            Some(next) => drop(self.held.insert(shard, next)),
+            None => drop(self.held.remove(&shard)),
         }
     }
 
     /// The view that this life has adopted; none while something still stops.
     #[must_use]
     pub fn adopted(&self) -> Option<u64> {
-        let stops = self.held.values().any(|shard| matches!(shard, Shard::Stopping | Shard::StoppingAwaited));
-        (!stops).then_some(self.version)
+        (self.stopping == 0).then_some(self.version)
     }
 
     /// The version of the latest view that was seen.
@@ -103,14 +122,15 @@ impl Ownership {
     /// True while a shard waits for others.
     #[must_use]
     pub fn awaits(&self) -> bool {
-        self.held.values().any(|shard| *shard == Shard::Awaited)
+        self.awaited > 0
     }
 
     /// Starts what waited; the caller has made sure by [`is_adopted`] that everybody has adopted the view. Returns the shards.
     pub fn start(&mut self) -> Vec<u16> {
-        if self.adopted().is_none() {
+        if self.adopted().is_none() || !self.awaits() {
             return Vec::new();
         }
+        self.awaited = 0;
         let epoch = self.version;
         let awaited = self.held.iter_mut().filter(|(_, state)| **state == Shard::Awaited);
         awaited
@@ -126,7 +146,7 @@ impl Ownership {
     pub fn epoch(&self, shard: u16) -> Option<u64> {
         match self.held.get(&shard)? {
             Shard::Served { epoch } => Some(*epoch),
-            Shard::Awaited | Shard::Stopping | Shard::StoppingAwaited => None,
+            Shard::Awaited | Shard::Stopping { .. } | Shard::StoppingAwaited { .. } => None,
         }
     }
 
@@ -134,30 +154,33 @@ impl Ownership {
     pub fn served(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
         self.held.iter().filter_map(|(shard, state)| match state {
             Shard::Served { epoch } => Some((*shard, *epoch)),
-            Shard::Awaited | Shard::Stopping | Shard::StoppingAwaited => None,
+            Shard::Awaited | Shard::Stopping { .. } | Shard::StoppingAwaited { .. } => None,
+        })
+    }
+
+    /// All shards whose cells are to stop, with the epochs under which these were started.
+    pub fn stopping(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        self.held.iter().filter_map(|(shard, state)| match state {
+            Shard::Stopping { epoch } | Shard::StoppingAwaited { epoch } => Some((*shard, *epoch)),
+            Shard::Awaited | Shard::Served { .. } => None,
         })
     }
 }
 
-impl Ownership {
-    /// All shards whose cells are to stop.
-    pub fn stopping(&self) -> impl Iterator<Item = u16> + '_ {
-        let stops = |state: &Shard| matches!(state, Shard::Stopping | Shard::StoppingAwaited);
-        self.held.iter().filter(move |(_, state)| stops(state)).map(|(shard, _)| *shard)
-    }
-}
-
-/// What becomes of a shard under a view that places it here or not, and whether its cells are to stop. What is served and stays keeps
-/// its epoch; what was given away and back in the meantime is acquired anew.
-fn turn(now: Option<Shard>, mine: bool) -> (Option<Shard>, bool) {
+/// What becomes of a shard under a view that places it here or not. What is served and stays keeps its epoch; what was given away and
+/// back in the meantime is acquired anew.
+fn turn(now: Option<Shard>, mine: bool) -> Option<Shard> {
     match (now, mine) {
-        (None, false) => (None, false),
-        (None | Some(Shard::Awaited), true) => (Some(Shard::Awaited), false),
-        (Some(Shard::Awaited), false) => (None, false),
-        (Some(served @ Shard::Served { .. }), true) => (Some(served), false),
-        (Some(Shard::Served { .. }), false) => (Some(Shard::Stopping), true),
-        (Some(Shard::Stopping | Shard::StoppingAwaited), true) => (Some(Shard::StoppingAwaited), false),
-        (Some(Shard::Stopping | Shard::StoppingAwaited), false) => (Some(Shard::Stopping), false),
+        (None | Some(Shard::Awaited), true) => Some(Shard::Awaited),
+        (None | Some(Shard::Awaited), false) => None,
+        (Some(served @ Shard::Served { .. }), true) => Some(served),
+        (Some(Shard::Stopping { epoch } | Shard::StoppingAwaited { epoch }), true) => {
+            Some(Shard::StoppingAwaited { epoch })
+        }
+        (
+            Some(Shard::Served { epoch } | Shard::Stopping { epoch } | Shard::StoppingAwaited { epoch }),
+            false,
+        ) => Some(Shard::Stopping { epoch }),
     }
 }
 

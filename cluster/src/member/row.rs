@@ -33,6 +33,12 @@ impl Row {
         self.generation > life.generation || (self.generation == life.generation && !self.alive)
     }
 
+    /// The row as whoever revokes its life writes it.
+    #[must_use]
+    pub fn revoked(&self) -> Self {
+        Self { alive: false, ..self.clone() }
+    }
+
     /// As it is written.
     #[must_use]
     pub fn bytes(&self) -> Bytes {

@@ -124,7 +124,7 @@ impl View {
     #[must_use]
     pub fn nearer(&self, life: &Life, want: u32) -> Option<Self> {
         let member = self.life(life)?;
-        if matches!(member.standing, Standing::Leaving { .. }) {
+        if matches!(member.standing, Standing::Leaving { .. }) || (member.weight == want && want != 0) {
             return None;
         }
         let rivals: Vec<Placed> = self

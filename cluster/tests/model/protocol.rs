@@ -427,8 +427,10 @@ impl Model {
         of.view = view;
         // What is under way must become definite first.
         let definite = !matches!(of.cell, Cell::Doubtful { .. });
-        if !moves.stop.is_empty() && (definite || self.lacks(Rule::StopBeforeAdopt)) {
-            of.owned.stopped(SHARD);
+        for (shard, epoch) in moves.stop {
+            if definite || self.lacks(Rule::StopBeforeAdopt) {
+                of.owned.stopped(shard, epoch);
+            }
         }
         if definite && of.owned.epoch(SHARD).is_none() {
             of.cell = Cell::Off;
@@ -540,7 +542,7 @@ impl Model {
         let of = &mut state.processes[process];
         if of.owned.epoch(SHARD).is_none() {
             of.cell = Cell::Off;
-            of.owned.stopped(SHARD);
+            of.owned.stopped(SHARD, epoch);
         }
     }
 

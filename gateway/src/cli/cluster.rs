@@ -1,34 +1,31 @@
-//! `conversa cluster`: what nodes need to find and trust each other. Its authority is for trying a cluster out: whoever has an
-//! authority of their own lets that one sign.
+//! `conversa cluster`: certificates, and what operators look at and change: rows of the register, so it needs the store and no running
+//! node.
 
-use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
-use conversa_actors::port::Clock;
-use conversa_cluster::clock::WallClock;
-use conversa_cluster::link::{TlsFiles, is_node_name};
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose,
-};
+use conversa_cluster::clock;
+use conversa_cluster::cql;
+use conversa_cluster::member::Timing;
+use conversa_cluster::operator::{Drained, Operator, Overview, changes};
+use tokio::time::sleep;
 
-const AUTHORITY: &str = "authority";
-/// Its key signs for whoever has it: for so long.
-const AUTHORITY_DAYS: u16 = 365;
-/// Clocks of machines differ.
-const EARLIER: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
+use crate::config::{Config, StoreKind};
+
+mod certs;
+mod print;
 
 #[derive(Debug, Args)]
 pub(super) struct ClusterArgs {
     #[command(subcommand)]
     act: Act,
+    /// The configuration file of any node of the cluster; its section [store] is used
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,150 +48,186 @@ enum Act {
     /// more nodes, or with --force for the same ones before their certificates end.
     /// A node reads new files by itself when it makes its next connection; links that
     /// stand go on.
-    Certs(CertsArgs),
+    Certs(certs::CertsArgs),
+    /// Print who is in the cluster, what each serves, and whom it waits for
+    ///
+    /// Looks for two seconds, so that it can say of each node how long ago it renewed its row. A node that has not for 3 s is taken out by
+    /// the others. `settled` means that everybody has adopted the view: everything that it places is served. A share that reads
+    /// `0.40 -> 1.00` is growing, 64 shards a step.
+    ///
+    /// Ends with 0 when all is well, with 1 when somebody is silent, over, or has not adopted the view.
+    Status {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what changes, as it does, until Ctrl-C
+    Watch {
+        /// The whole state as a JSON object a line, whenever something has changed
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask a node to hand over everything and leave
+    ///
+    /// The node does it by itself, 64 shards a step, without an error for clients; its process ends the membership when others serve all.
+    /// It is this life of the node that is asked: started again, it comes back.
+    ///
+    /// To upgrade a cluster: for each node, drain it with --wait, exchange the program, start it, and wait until `conversa cluster status`
+    /// says `settled` and its share is whole.
+    Drain {
+        /// The node's name
+        node: String,
+        /// Wait until it has left, and print what it still has
+        #[arg(long)]
+        wait: bool,
+        /// Also if nobody else would serve
+        #[arg(long)]
+        last: bool,
+    },
+    /// Take out a node that is dead
+    ///
+    /// Seldom needed: members take each other out 3 s after the last beat. It is for when nobody is left to do so, for instance before
+    /// a cluster is founded again with other names. A node that renews its row is not taken out; neither is one whose row could not be
+    /// read for 3 s without a gap.
+    Remove {
+        /// The node's name
+        node: String,
+    },
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "Example: conversa cluster certs --out certs n1 n2 n3")]
-struct CertsArgs {
-    /// The folder for the files; it is made
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// How long the nodes' certificates are valid
-    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=AUTHORITY_DAYS as i64))]
-    days: u16,
-    /// Replace the files of these nodes; never those of the authority
-    #[arg(long)]
-    force: bool,
-    /// The names of the nodes, as in the name of a host: n1, node-2, n3.example.com
-    #[arg(required = true, value_name = "NODE")]
-    nodes: Vec<String>,
-}
+/// How long `status` looks: two beats.
+const LOOK_MS: u64 = 2_000;
+/// A store that does not answer `watch` for so long ends it.
+const BLIND_LOOKS: u32 = 240;
 
-pub(super) fn cluster(args: ClusterArgs) -> Result<ExitCode> {
+pub(super) async fn cluster(args: ClusterArgs) -> anyhow::Result<ExitCode> {
+    if let Act::Certs(args) = &args.act {
+        println!("{}", certs::certs(args)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let file =
+        args.config.ok_or_else(|| anyhow::anyhow!("name the configuration of a node with --config"))?;
+    let config = Config::read(&file)?;
+    anyhow::ensure!(
+        config.store.kind == StoreKind::Cql,
+        "{} keeps its data in a folder: such a node is alone; a cluster needs [store] kind = \"cql\"",
+        file.display()
+    );
+    let base = file.parent().unwrap_or_else(|| Path::new("."));
+    let register = cql::open_register(&config.store.settings(base)?).await?;
+    let mut operator = Operator::new(register, Timing::default(), Arc::new(clock::moment));
     match args.act {
-        Act::Certs(args) => {
-            let made = certs(&args)?;
-            println!("{made}");
+        // Done above: it needs no store.
+        Act::Certs(_) => Ok(ExitCode::SUCCESS),
+        Act::Status { json } => status(&mut operator, json).await,
+        Act::Watch { json } => watch(&mut operator, json).await,
+        Act::Drain { node, wait, last } => drain(&mut operator, &node, wait, last).await,
+        Act::Remove { node } => {
+            eprintln!("looking at the row of {node} for 3 s");
+            let removed = operator.remove(&node).await?;
+            let generation = removed.life.generation;
+            match removed.version {
+                Some(version) => println!("{node} (generation {generation}) is over and out: view {version}"),
+                None => println!("{node} (generation {generation}) is over; no view has it"),
+            }
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// Makes them, and says what was made.
-fn certs(args: &CertsArgs) -> Result<String> {
-    for node in &args.nodes {
-        ensure!(
-            is_node_name(node) && node != AUTHORITY,
-            "{node:?} is no name for a node: use letters, digits, hyphens and dots, as in the name of a host"
-        );
-        let (certificate, key) = (file(&args.out, node, "pem"), file(&args.out, node, "key"));
-        if let Some(there) = [certificate, key].iter().find(|file| !args.force && file.exists()) {
-            bail!("{} is there already: --force replaces the files of a node", there.display());
-        }
+async fn status(operator: &mut Operator, json: bool) -> anyhow::Result<ExitCode> {
+    let mut overview = operator.look().await?;
+    while overview.at_ms < LOOK_MS {
+        sleep(look()).await;
+        overview = operator.look().await?;
     }
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&args.out)
-        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
-    let now = now();
-    let (authority, is_new) = authority(&args.out, now)?;
-    for node in &args.nodes {
-        certify(&args.out, &authority, node, now, args.days)?;
+    if json {
+        println!("{}", print::json(&overview));
+    } else {
+        print!("{}", print::table(&overview));
     }
-    let (folder, nodes, days) = (args.out.display(), args.nodes.join(", "), args.days);
-    let whose = if is_new { "a new authority" } else { "the authority that was there" };
-    Ok(format!(
-        "{folder}: certificates for {nodes}, valid for {days} days, signed by {whose}.\n\
-         Give each node authority.pem, and its own .pem and .key; keep authority.key here."
-    ))
+    let well =
+        |seen: &conversa_cluster::operator::Seen| !seen.missing && !seen.is_over() && !seen.is_silent();
+    Ok(ExitCode::from(u8::from(!overview.members.iter().all(well))))
 }
 
-fn now() -> SystemTime {
-    let ms = u64::try_from(WallClock::default().now().ms()).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
-}
-
-/// The authority of the folder, and whether it is new.
-fn authority(folder: &Path, now: SystemTime) -> Result<(Issuer<'static, KeyPair>, bool)> {
-    let (certificate, key_file) = (file(folder, AUTHORITY, "pem"), file(folder, AUTHORITY, "key"));
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    params.distinguished_name = named("Conversa cluster, for trying out");
-    params.not_before = (now - EARLIER).into();
-    params.not_after = (now + DAY * u32::from(AUTHORITY_DAYS)).into();
-    match (certificate.exists(), key_file.exists()) {
-        (true, true) => {
-            let key = fs::read_to_string(&key_file)
-                .with_context(|| format!("cannot read {}", key_file.display()))?;
-            let key =
-                KeyPair::from_pem(&key).with_context(|| format!("{} holds no key", key_file.display()))?;
-            Ok((Issuer::new(params, key), false))
+async fn watch(operator: &mut Operator, json: bool) -> anyhow::Result<ExitCode> {
+    let mut before = operator.look().await?;
+    if json {
+        println!("{}", print::json(&before));
+    } else {
+        print!("{}", print::table(&before));
+    }
+    let mut blind = 0;
+    loop {
+        sleep(look()).await;
+        let now = match operator.look().await {
+            Ok(now) => now,
+            Err(error) if blind < BLIND_LOOKS => {
+                if blind == 0 {
+                    eprintln!("conversa: {error}; looking on");
+                }
+                blind += 1;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        blind = 0;
+        let lines = changes(&before, &now);
+        if !lines.is_empty() && tell(&now, &lines, json).is_err() {
+            // Nobody reads any more.
+            return Ok(ExitCode::SUCCESS);
         }
-        (false, false) => {
-            let key = KeyPair::generate()?;
-            write(&key_file, &key.serialize_pem(), 0o600)?;
-            write(&certificate, &params.self_signed(&key)?.pem(), 0o644)?;
-            Ok((Issuer::new(params, key), true))
-        }
-        (true, false) => bail!("{} is there without its key: use another folder", certificate.display()),
-        (false, true) => bail!("{} is there without its certificate: use another folder", key_file.display()),
+        before = now;
     }
 }
 
-fn certify(
-    folder: &Path,
-    authority: &Issuer<'_, KeyPair>,
-    node: &str,
-    now: SystemTime,
-    days: u16,
-) -> Result<()> {
-    let files = TlsFiles {
-        authority: file(folder, AUTHORITY, "pem"),
-        certificate: file(folder, node, "pem"),
-        key: file(folder, node, "key"),
+fn tell(now: &Overview, lines: &[String], json: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        return writeln!(out, "{}", print::json(now));
+    }
+    let at = print::seconds(now.at_ms);
+    lines.iter().try_for_each(|line| writeln!(out, "{at:>8}  {line}"))
+}
+
+async fn drain(operator: &mut Operator, node: &str, wait: bool, last: bool) -> anyhow::Result<ExitCode> {
+    let life = match operator.drain(node, last).await? {
+        Drained::Asked(life) => {
+            println!(
+                "{node} (generation {}) is asked to leave; it hears it within a second",
+                life.generation
+            );
+            life
+        }
+        Drained::AskedBefore(life) => {
+            println!("{node} (generation {}) was asked to leave before", life.generation);
+            life
+        }
+        Drained::Leaves(life) => {
+            println!("{node} (generation {}) leaves already", life.generation);
+            life
+        }
     };
-    let mut params = CertificateParams::new(vec![node.to_owned()])?;
-    params.distinguished_name = named(node);
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    // Of the two ends of a link one dials; which one depends on the other's name.
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    params.use_authority_key_identifier_extension = true;
-    params.not_before = (now - EARLIER).into();
-    params.not_after = (now + DAY * u32::from(days)).into();
-    let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, authority)?.pem();
-    write(&files.key, &key.serialize_pem(), 0o600)?;
-    write(&files.certificate, &certificate, 0o644)?;
-    // As a node reads them when it starts.
-    files.check(node).with_context(|| format!("the files of {node} cannot be used"))
+    if !wait {
+        println!("`conversa cluster watch` shows how far it is");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut shards = None;
+    loop {
+        let overview = operator.look().await?;
+        let Some(seen) = overview.member(node).filter(|seen| seen.life == life) else {
+            println!("{node} has left");
+            return Ok(ExitCode::SUCCESS);
+        };
+        anyhow::ensure!(!seen.is_over(), "{node} died before it had left: the others take over what it had");
+        if shards.replace(seen.shards) != Some(seen.shards) {
+            println!("{:>8}  {node} has {} shards", print::seconds(overview.at_ms), seen.shards);
+        }
+        sleep(look()).await;
+    }
 }
 
-fn named(name: &str) -> DistinguishedName {
-    let mut named = DistinguishedName::new();
-    named.push(DnType::CommonName, name);
-    named
+fn look() -> Duration {
+    Duration::from_millis(Timing::default().look_ms)
 }
-
-fn file(folder: &Path, name: &str, end: &str) -> PathBuf {
-    folder.join(format!("{name}.{end}"))
-}
-
-/// Puts a file in its place as a whole: a node may be reading it.
-fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
-    let new = path.with_added_extension("new");
-    let written = || {
-        let _from_a_crash = fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    written().with_context(|| format!("cannot write {}", path.display()))
-}
-
-#[cfg(test)]
-mod tests;

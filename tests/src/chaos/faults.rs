@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::World;
-use crate::lab::COUNT;
+use crate::ground::COUNT;
 
 /// How long a short and a long stand-still last.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -147,6 +147,6 @@ async fn restart(world: &World, node: usize) -> anyhow::Result<()> {
     let before = world.nodes.starts(node).await;
     world.nodes.signal(node, "TERM").await?;
     let again = async || world.nodes.starts(node).await > before;
-    crate::lab::until("the end of a node", Duration::from_secs(120), again).await?;
+    crate::ground::until("the end of a node", Duration::from_secs(120), again).await?;
     world.nodes.ready(node).await
 }

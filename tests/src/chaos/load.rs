@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use super::probe::token;
-use crate::lab::Nodes;
+use crate::ground::Nodes;
 
 /// Sessions of one round, and turns of each.
 const SESSIONS: usize = 24;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::faults::Touched;
 use super::load::Sums;
-use crate::lab::{COUNT, Nodes, SECRET, TENANT};
+use crate::ground::{COUNT, Nodes, SECRET, TENANT};
 
 /// Between the messages of one probe.
 const PACE: Duration = Duration::from_millis(150);

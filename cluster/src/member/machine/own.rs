@@ -51,6 +51,11 @@ impl Own {
         }
     }
 
+    /// True while it has asked for nothing that could make it a member.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. })
+    }
+
     /// The row as it surely stood.
     pub(super) fn row(&self) -> Option<&Row> {
         match &self.phase {
