@@ -64,16 +64,19 @@ impl Rest {
         nodes
     }
 
-    /// Says at once when there is no node: later on it may be away for a while, in the beginning it should be there.
+    /// Says at once when there is no node, of several none: later on it may be away for a while, in the beginning it should be there.
     pub(super) async fn greet(&self) -> anyhow::Result<()> {
+        let mut absent = None;
         for base in &self.bases {
-            let answer = self.http.get(format!("{base}/livez")).timeout(GREETING).send().await;
-            let status = answer.with_context(|| format!("there is no node at {base}"))?.status();
-            if !status.is_success() {
-                bail!("{base}/livez says {status}: is this a node of Conversa?");
+            match self.http.get(format!("{base}/livez")).timeout(GREETING).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) => bail!("{base}/livez says {}: is this a node of Conversa?", answer.status()),
+                Err(error) => {
+                    absent = Some(anyhow::Error::new(error).context(format!("there is no node at {base}")));
+                }
             }
         }
-        Ok(())
+        absent.map_or(Ok(()), Err)
     }
 
     /// Posts a JSON body that may be posted twice.
