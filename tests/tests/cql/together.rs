@@ -101,8 +101,13 @@ async fn sessions_are_played_through_all_nodes_while_one_leaves() {
     let report = report.expect("the replay is judged");
     assert!(report.clean(), "{report}");
     assert_eq!((report.sessions, report.turns), (SESSIONS, SESSIONS * 6));
-    let shards = first.host().shards() + second.host().shards();
-    assert_eq!(shards, usize::from(conversa_engine::ids::SHARDS), "the others serve everything");
+    // A step towards an even spread may be under way: what moves is served by nobody for a moment.
+    let all = async {
+        while first.host().shards() + second.host().shards() < usize::from(conversa_engine::ids::SHARDS) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.expect("the others serve everything");
     // They would wait for each other to take over what they have.
     drop((first, second));
 }
