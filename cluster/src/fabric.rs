@@ -116,14 +116,6 @@ impl Mesh for Shared {
         self.placed.read().owner(shard)
     }
 
-    fn view(&self) -> u64 {
-        self.placed.read().view
-    }
-
-    fn holds(&self) -> bool {
-        self.membership.holds()
-    }
-
     fn linked(&self) -> Vec<Arc<str>> {
         self.linked.read().iter().cloned().collect()
     }

@@ -32,7 +32,6 @@ struct State {
     /// How often each link has been cut: what was on its way before is lost.
     cuts: BTreeMap<(Arc<str>, Arc<str>), u64>,
     down: BTreeSet<(Arc<str>, Arc<str>)>,
-    sent: u64,
 }
 
 impl std::fmt::Debug for Hub {
@@ -61,14 +60,6 @@ impl Mesh for End {
         self.hub.state.lock().owners.get(&shard).cloned()
     }
 
-    fn view(&self) -> u64 {
-        self.hub.state.lock().view
-    }
-
-    fn holds(&self) -> bool {
-        true
-    }
-
     fn linked(&self) -> Vec<Arc<str>> {
         let names: Vec<_> = self.hub.hosts.lock().keys().filter(|name| **name != self.me).cloned().collect();
         let state = self.hub.state.lock();
@@ -76,13 +67,12 @@ impl Mesh for End {
     }
 
     fn send(&self, to: &str, _: Class, frame: Bytes) -> Result<(), NotSent> {
-        let mut state = self.hub.state.lock();
+        let state = self.hub.state.lock();
         let to: Arc<str> = to.into();
         let link = pair(&self.me, &to);
         if state.down.contains(&link) {
             return Err(NotSent::Down);
         }
-        state.sent += 1;
         let cut = state.cuts.get(&link).copied().unwrap_or_default();
         let wire = state.wires.get(&(Arc::clone(&self.me), to)).ok_or(NotSent::Down)?;
         wire.send((cut, frame)).map_err(|_| NotSent::Down)
@@ -124,12 +114,6 @@ impl Hub {
     #[must_use]
     pub fn host(&self, name: &str) -> Arc<Host> {
         Arc::clone(&self.hosts.lock()[name])
-    }
-
-    /// Frames sent so far.
-    #[must_use]
-    pub fn sent(&self) -> u64 {
-        self.state.lock().sent
     }
 
     /// The node that has a shard.

@@ -33,6 +33,9 @@ pub(crate) use self::frame::Ear;
 /// How often what waits for an owner is tried again, at the latest.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// The pause before wake rows that could not be read are read again.
+const WAKE_AGAIN: Duration = Duration::from_secs(1);
+
 /// What uses the host is told by name: [`Host::notice`].
 type Noticing = Box<dyn Fn(&str, &Bytes) + Send + Sync>;
 
@@ -104,10 +107,21 @@ impl Host {
             self.shards.set(*shard, *epoch);
         }
         self.moved();
-        let (host, shards) = (Arc::clone(self), shards.iter().map(|(shard, _)| *shard).collect::<Vec<_>>());
+        let (host, shards) = (Arc::downgrade(self), shards.to_vec());
         tokio::spawn(async move {
-            if let Err(error) = host.wake_shards(shards).await {
-                tracing::error!(%error, "the wake rows of shards that this node has gained cannot be read: some actors sleep until somebody speaks to them");
+            for (shard, epoch) in shards {
+                while let Some(host) = host.upgrade() {
+                    // Whoever has it now, or has it again, looks through the rows anew.
+                    if host.shards.epoch(shard) != Some(epoch) {
+                        break;
+                    }
+                    match host.wake_shards([shard]).await {
+                        Ok(_) => break,
+                        Err(error) => tracing::warn!(shard, %error, "wake rows cannot be read: tried again"),
+                    }
+                    drop(host);
+                    tokio::time::sleep(WAKE_AGAIN).await;
+                }
             }
         });
     }

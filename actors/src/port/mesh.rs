@@ -35,12 +35,6 @@ pub trait Mesh: Send + Sync {
     /// The node that the latest view gives a shard to; it may not have begun to serve it. `None` when the view gives it to nobody.
     fn owner(&self, shard: u16) -> Option<Arc<str>>;
 
-    /// The version of the latest view.
-    fn view(&self) -> u64;
-
-    /// True while this node may acknowledge, tell and push: nobody can have taken its shards over.
-    fn holds(&self) -> bool;
-
     /// The nodes that have a link with this one now.
     fn linked(&self) -> Vec<Arc<str>>;
 
