@@ -221,7 +221,7 @@ impl Host {
         let _ = self.deliver(to, Input::Murmur { from, kind: kind.into(), d });
     }
 
-    /// True while the person has a connected socket on any node.
+    /// True while somebody who works here has a connected socket on any node.
     #[must_use]
     pub fn is_connected(&self, tenant: &TenantId, person: &PersonId) -> bool {
         self.lobby.holds(tenant, person) || self.far.as_ref().is_some_and(|far| far.holds(tenant, person))

@@ -91,6 +91,9 @@ impl Lobby {
         if sockets.is_empty() {
             self.here(|| Ear::Person(socket.tenant().clone(), socket.person().clone()));
         }
+        if sockets.iter().all(|other| other.parked()) {
+            self.connected(socket, true);
+        }
         let same = sockets.iter().position(|old| old.device() == socket.device());
         let replaced = same.map(|place| sockets.swap_remove(place));
         if let Some(old) = &replaced {
@@ -113,6 +116,9 @@ impl Lobby {
         let there = sockets.iter().any(|other| other.id() == socket.id() && !other.parked());
         sockets.retain(|other| other.id() != socket.id());
         let last = there && sockets.iter().all(|other| other.parked());
+        if last {
+            self.connected(socket, false);
+        }
         if sockets.is_empty() {
             people.remove(&person);
             self.gone(|| Ear::Person(person.0, person.1));
@@ -128,12 +134,29 @@ impl Lobby {
         let Some(sockets) = people.get(&person) else { return false };
         let there = sockets.iter().any(|other| other.id() == socket.id());
         let before = socket.set_parked(true);
-        there && !before && sockets.iter().all(|other| other.parked())
+        let last = there && !before && sockets.iter().all(|other| other.parked());
+        if last {
+            self.connected(socket, false);
+        }
+        last
     }
 
     /// The client of a parked socket has come back.
     pub fn unpark(&self, socket: &Socket) {
+        let person = (socket.tenant().clone(), socket.person().clone());
+        let people = self.stripe(&person).lock();
+        let first = people.get(&person).into_iter().flatten().all(|other| other.parked());
         socket.set_parked(false);
+        if first {
+            self.connected(socket, true);
+        }
+    }
+
+    /// Other nodes know who of those who work here is connected.
+    fn connected(&self, socket: &Socket, connected: bool) {
+        let Some(far) = self.far.as_ref().filter(|_| !is_visitor(socket.person())) else { return };
+        let ear = Ear::Connected(socket.tenant().clone(), socket.person().clone());
+        if connected { far.here(ear) } else { far.gone(ear) }
     }
 
     /// True while the person has a connected socket.
@@ -233,9 +256,12 @@ impl Lobby {
     pub(crate) fn ears(&self) -> Vec<Ear> {
         let mut ears = Vec::new();
         for stripe in &self.stripes {
-            ears.extend(
-                stripe.lock().keys().map(|(tenant, person)| Ear::Person(tenant.clone(), person.clone())),
-            );
+            for ((tenant, person), sockets) in &*stripe.lock() {
+                ears.push(Ear::Person(tenant.clone(), person.clone()));
+                if !is_visitor(person) && sockets.iter().any(|socket| !socket.parked()) {
+                    ears.push(Ear::Connected(tenant.clone(), person.clone()));
+                }
+            }
         }
         ears.extend(self.watchers.lock().keys().cloned().map(Ear::Watchers));
         ears.extend(self.topics.followed());

@@ -94,6 +94,7 @@ impl Placed {
 #[derive(Debug)]
 struct Shared {
     me: Arc<str>,
+    generation: u64,
     membership: Membership,
     placed: RwLock<Placed>,
     linked: RwLock<BTreeSet<Arc<str>>>,
@@ -110,6 +111,10 @@ impl Shared {
 impl Mesh for Shared {
     fn me(&self) -> &Arc<str> {
         &self.me
+    }
+
+    fn life(&self) -> u64 {
+        self.generation
     }
 
     fn owner(&self, shard: u16) -> Option<Arc<str>> {
@@ -202,6 +207,7 @@ impl Fabric {
         };
         let shared = Shared {
             me: node,
+            generation: life.generation,
             membership,
             placed: RwLock::default(),
             linked: RwLock::default(),

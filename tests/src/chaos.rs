@@ -3,6 +3,8 @@
 
 mod faults;
 mod load;
+mod logs;
+mod nodes;
 mod probe;
 
 use std::path::{Path, PathBuf};
@@ -14,16 +16,25 @@ use conversa_gateway::client::Chance;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::ground::{COUNT, Net, Nodes, Ring};
+use crate::checker::Violation;
+use crate::lab::cassandra::Ring;
+use crate::lab::net::Net;
+use crate::lab::{NODES, prepare};
 
 pub use faults::Fault;
 use load::Load;
+use nodes::Nodes;
 use probe::Probes;
 
 /// Probes: conversations in which somebody speaks all the time.
 const PROBES: usize = 18;
 /// Between the end of one fault and the next.
 const REST: Duration = Duration::from_secs(4);
+/// How often something that is waited for is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Findings that are printed.
+const FINDINGS_SHOWN: usize = 10;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -36,8 +47,10 @@ pub struct Plan {
     pub time: Duration,
     /// At most so many of each.
     pub injections: usize,
-    /// Chooses victims and moments.
+    /// Chooses the victims.
     pub seed: u64,
+    /// For data and logs; emptied if a lab has made it, and left as it is at the end.
+    pub folder: PathBuf,
 }
 
 /// What came of one kind of fault.
@@ -49,15 +62,19 @@ pub struct Outcome {
     pub injected: usize,
     /// Messages that were acknowledged meanwhile.
     pub acknowledged: u64,
-    /// Of those that are not in the log.
+    /// Of those that are not in the log, or not as they were sent.
     pub lost: u64,
     /// That are there more than once.
     pub doubled: u64,
     /// That are out of order there, or were shown so.
     pub reordered: u64,
-    /// Conversations that two agents had.
+    /// Findings about who had which conversation in the journals of conversations, agents and queues (the checker's I6): two agents with one
+    /// conversation, two places for it, a place without it.
     pub double_assigned: u64,
-    /// From the fault until every conversation that it touched took a fresh message, over all times that it happened.
+    /// Other findings in the same journals: gaps, and what may not follow each other.
+    pub other_findings: u64,
+    /// The longest time that a message waited in a conversation that the fault touched, over all times that it happened: from the fault,
+    /// or from when it was sent; of a store that stood still, from when it went on.
     pub recovery_ms_p50: u64,
     /// The same.
     pub recovery_ms_p99: u64,
@@ -71,16 +88,16 @@ impl Outcome {
     /// True when nothing was lost, doubled, out of order or assigned twice.
     #[must_use]
     pub fn clean(&self) -> bool {
-        self.lost + self.doubled + self.reordered + self.double_assigned == 0
+        self.lost + self.doubled + self.reordered + self.double_assigned + self.other_findings == 0
     }
 }
 
 /// The parts of a run.
-pub(crate) struct World {
-    pub(crate) net: Net,
-    pub(crate) ring: Ring,
-    pub(crate) nodes: Nodes,
-    pub(crate) chance: Chance,
+struct World {
+    net: Net,
+    ring: Ring,
+    nodes: Nodes,
+    chance: Chance,
 }
 
 /// Runs the plan and tells `progress` what happens.
@@ -91,23 +108,17 @@ pub async fn run(plan: &Plan, progress: impl Fn(&str)) -> anyhow::Result<Vec<Out
     if plan.faults.is_empty() {
         bail!("no fault is named: see --help");
     }
-    let folder = tempfile::Builder::new().prefix("conversa-chaos").tempdir()?;
-    let outcome = on_lab(plan, folder.path(), &progress).await;
-    if !outcome.as_ref().is_ok_and(|outcomes| outcomes.iter().all(Outcome::clean)) {
-        let kept = folder.keep();
-        progress(&format!("the lab's logs are kept in {}", kept.display()));
-    }
-    outcome
+    let folder = prepare(&plan.folder)?;
+    on_lab(plan, &folder, &progress).await
 }
 
 async fn on_lab(plan: &Plan, folder: &Path, progress: &impl Fn(&str)) -> anyhow::Result<Vec<Outcome>> {
-    let net = Net::start().await.context("network namespaces need root, ip and iptables")?;
-    let places = net.places();
+    let net = Net::start().context("network namespaces need root, ip and iptables")?;
     progress("starting three CQL servers");
-    let ring = Ring::start(places.servers.clone(), folder).await?;
+    let store = folder.join("store");
+    let ring = tokio::task::block_in_place(|| Ring::start(&store, &net.servers()))?;
     progress("starting three nodes");
-    let nodes =
-        Nodes::start(&plan.program, Some(&net), places.nodes.clone(), ring.contact_points(), folder).await?;
+    let nodes = Nodes::start(&plan.program, &net, ring.contact_points(), folder).await?;
     progress("waiting until the shards are spread");
     nodes.spread(0.6).await?;
     let mut world = World { net, ring, nodes, chance: Chance::new(plan.seed) };
@@ -133,21 +144,23 @@ async fn of_fault(
     let mut outcome = Outcome { fault: fault.name().to_owned(), ..Outcome::default() };
     tokio::time::sleep(REST).await;
     while outcome.injected < plan.injections && Instant::now() < until {
-        let victim = usize::try_from(world.chance.below(COUNT as u64)).unwrap_or_default();
-        let began = Instant::now();
-        let touched = fault.inject(world, victim).await?;
-        let recovered = probes.recovered(began, touched, victim).await;
+        let victim = usize::try_from(world.chance.below(NODES as u64)).unwrap_or_default();
+        let (touched, since) = fault.inject(world, victim).await?;
+        let recovery = probes.recovered(since, touched, victim).await;
         fault.heal(world, victim).await?;
         let settled = probes.recovered(Instant::now(), faults::Touched::All, victim).await;
         outcome.injected += 1;
-        outcome.recovery_ms.push(recovered);
+        outcome.recovery_ms.push(recovery.ms);
         progress(&format!(
-            "{} {}: node {}, {recovered} ms until all took a fresh message, {settled} ms more after healing",
+            "{} {}: node {}, {} ms until all took a fresh message ({} was the last), {} ms after healing",
             fault.name(),
             outcome.injected,
-            victim + 1
+            victim + 1,
+            recovery.ms,
+            recovery.slowest,
+            settled.ms
         ));
-        for node in 0..COUNT {
+        for node in 0..NODES {
             world.nodes.ready(node).await?;
         }
         tokio::time::sleep(REST).await;
@@ -159,7 +172,11 @@ async fn of_fault(
     outcome.lost = sums.lost + seen.lost;
     outcome.doubled = sums.doubled + seen.doubled;
     outcome.reordered = sums.reordered + seen.reordered;
-    outcome.double_assigned = load::double_assigned(&world.nodes).await?;
+    let findings = logs::check(world.ring.contact_points()).await?;
+    findings.iter().take(FINDINGS_SHOWN).for_each(|finding| progress(&finding.to_string()));
+    let of_hands = |finding: &&Violation| finding.invariant == "I6";
+    outcome.double_assigned = findings.iter().filter(of_hands).count() as u64;
+    outcome.other_findings = findings.len() as u64 - outcome.double_assigned;
     let mut sorted = outcome.recovery_ms.clone();
     sorted.sort_unstable();
     let at = |percent: usize| {
@@ -168,4 +185,14 @@ async fn of_fault(
     };
     (outcome.recovery_ms_p50, outcome.recovery_ms_p99, outcome.recovery_ms_max) = (at(50), at(99), at(100));
     Ok(outcome)
+}
+
+/// Waits until `done` says so.
+async fn until(what: &str, limit: Duration, mut done: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+    let wait = async {
+        while !done().await {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(limit, wait).await.with_context(|| format!("{what} did not come within {limit:?}"))
 }

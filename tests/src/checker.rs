@@ -65,6 +65,16 @@ pub fn check(history: &History) -> Vec<Violation> {
     findings.0
 }
 
+/// Checks who had which conversation, by the journals of conversations, agents and queues alone, when everything has settled.
+#[must_use]
+pub fn check_hands(history: &History) -> Vec<Violation> {
+    let mut findings = Findings::default();
+    orders(history, &mut findings);
+    phases::check(history, &mut findings);
+    let _who = desk::hands(history, &mut findings);
+    findings.0
+}
+
 /// I1: seq = 1, 2, 3, …, and time does not run backwards.
 fn orders(history: &History, findings: &mut Findings) {
     for (id, log) in &history.conversations {

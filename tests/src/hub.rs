@@ -56,6 +56,10 @@ impl Mesh for End {
         &self.me
     }
 
+    fn life(&self) -> u64 {
+        1
+    }
+
     fn owner(&self, shard: u16) -> Option<Arc<str>> {
         self.hub.state.lock().owners.get(&shard).cloned()
     }

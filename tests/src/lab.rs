@@ -1,7 +1,8 @@
-//! A cluster on one machine, for trying out and for whatever kills, pauses and restarts its parts: a ring of Apache Cassandra on
-//! 127.0.0.1, .2 and .3, and processes of `conversa serve`. Everything is in one folder, and ends with the [`Lab`].
+//! A cluster on one machine, for trying out and for whatever kills, pauses and restarts its parts: a ring of Apache Cassandra and processes
+//! of `conversa serve` that serve it together. Everything is in one folder, and ends with the [`Lab`].
 
 pub mod cassandra;
+pub mod net;
 pub mod node;
 pub mod process;
 
@@ -32,7 +33,10 @@ impl Lab {
     /// When something is missing or does not start; its log stays in the folder.
     pub fn start(folder: &Path, conversa: &Path) -> anyhow::Result<Self> {
         prepare(folder)?;
-        let ring = Ring::start(&folder.join("store"), NODES)?;
+        let ring = Ring::start(
+            &folder.join("store"),
+            &(1..=NODES).map(|n| format!("127.0.0.{n}")).collect::<Vec<_>>(),
+        )?;
         let mut nodes = Vec::new();
         for spec in specs(folder, conversa, &ring)? {
             nodes.push(Node::start(spec)?);
@@ -88,6 +92,8 @@ fn specs(folder: &Path, conversa: &Path, ring: &Ring) -> anyhow::Result<Vec<Spec
         listen: format!("127.0.0.1:{}", ports[2 * n]),
         links: format!("127.0.0.1:{}", ports[2 * n + 1]),
         contact_points: ring.contact_points(),
+        certificates: None,
+        within: Vec::new(),
     };
     Ok((0..NODES).map(spec).collect())
 }

@@ -4,7 +4,6 @@
 pub mod chaos;
 pub mod checker;
 pub mod foreign;
-pub mod ground;
 pub mod history;
 pub mod hub;
 pub mod lab;

@@ -72,12 +72,16 @@ fn a_node_of_the_lab_has_a_configuration_that_the_binary_takes() {
         listen: format!("127.0.0.1:{}", ports[0]),
         links: format!("127.0.0.1:{}", ports[1]),
         contact_points: vec!["127.0.0.1:1".into(), "127.0.0.2:1".into(), "127.0.0.3:1".into()],
+        certificates: None,
+        within: Vec::new(),
     };
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("conversa.toml");
-    std::fs::write(&file, configuration(&spec)).expect("the folder is ours");
+    let text = toml::to_string(&configuration(&spec)).expect("it can be written");
+    std::fs::write(&file, text).expect("the folder is ours");
     let config = conversa_gateway::config::Config::read(&file).expect("it is right");
     assert_eq!((config.node.name, config.store.replication), ("n1".to_owned(), 3));
+    assert_eq!(config.cluster.listen, Some(spec.links));
 }
 
 /// `CONVERSA_LAB=1 make test`, or this test alone: three servers need 2 GB, and half a minute.
@@ -89,7 +93,11 @@ async fn a_ring_of_three_serves_on_while_one_is_dead() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let store = folder.path().join("store");
-    let ring = tokio::task::spawn_blocking(move || Ring::start(&store, 3)).await.expect("it runs");
+    let ring = tokio::task::spawn_blocking(move || {
+        Ring::start(&store, &["127.0.0.1", "127.0.0.2", "127.0.0.3"].map(str::to_owned))
+    })
+    .await
+    .expect("it runs");
     let mut ring = ring.expect("three servers start");
     let settings = Settings {
         contact_points: ring.contact_points(),

@@ -71,9 +71,9 @@ pub(super) enum Route {
 impl Far {
     pub(super) fn new(mesh: Arc<dyn Mesh>) -> Self {
         Self {
+            pending: Pending::of(mesh.life()),
             mesh,
             directory: Directory::default(),
-            pending: Pending::default(),
             parked: Mutex::default(),
             owners: Mutex::new(vec![None; usize::from(SHARDS)]),
             changed: Notify::new(),

@@ -32,6 +32,9 @@ pub trait Mesh: Send + Sync {
     /// The name of this node.
     fn me(&self) -> &Arc<str>;
 
+    /// Which of its lives this is: later ones have larger numbers, below 2^24.
+    fn life(&self) -> u64;
+
     /// The node that the latest view gives a shard to; it may not have begun to serve it. `None` when the view gives it to nobody.
     fn owner(&self, shard: u16) -> Option<Arc<str>>;
 

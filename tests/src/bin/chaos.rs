@@ -24,6 +24,9 @@ struct Args {
     /// Chooses the victims
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// For data and logs; emptied first if a lab has made it
+    #[arg(long, value_name = "FOLDER", default_value = "target/chaos")]
+    folder: PathBuf,
     /// Write what came of it as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -52,6 +55,7 @@ async fn chaos(args: Args) -> anyhow::Result<bool> {
         time: Duration::from_secs_f64((args.minutes * 60.0).clamp(1.0, 86_400.0)),
         injections: args.injections,
         seed: args.seed,
+        folder: args.folder,
     };
     let began = tokio::time::Instant::now();
     let progress = |what: &str| {

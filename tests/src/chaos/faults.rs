@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use tokio::time::Instant;
 
 use super::World;
-use crate::ground::COUNT;
+use crate::lab::NODES;
+use crate::lab::process::Process;
 
 /// How long a short and a long stand-still last.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -89,33 +91,44 @@ impl Fault {
         ALL.iter().find(|(_, fault)| *fault == self).map_or("?", |(name, _)| name)
     }
 
-    /// Makes it happen; what of it lasts for a while goes on when this returns, unless it is a whole course of things.
-    pub(super) async fn inject(self, world: &mut World, victim: usize) -> anyhow::Result<Touched> {
+    /// Makes it happen; what of it lasts for a while goes on when this returns, unless it is a whole course of things. Whom it touches, and
+    /// from when on.
+    pub(super) async fn inject(self, world: &mut World, victim: usize) -> anyhow::Result<(Touched, Instant)> {
+        let began = Instant::now();
+        let touched = self.happen(world, victim).await?;
+        Ok((touched, if self == Self::StopStore { Instant::now() } else { began }))
+    }
+
+    async fn happen(self, world: &mut World, victim: usize) -> anyhow::Result<Touched> {
         match self {
-            Self::KillOwner => world.nodes.signal(victim, "KILL").await.map(|()| Touched::Elsewhere),
-            Self::KillGateway => world.nodes.signal(victim, "KILL").await.map(|()| Touched::AtVictim),
-            Self::PauseNode | Self::PauseNodeLong => {
-                // Whoever is connected to it finds out with the next ping; what is measured is the others.
-                world.nodes.signal(victim, "STOP").await.map(|()| Touched::Elsewhere)
+            Self::KillOwner => {
+                world.nodes.kill(victim);
+                Ok(Touched::Elsewhere)
             }
-            Self::Partition => world.net.cut(victim, false).await.map(|()| Touched::Elsewhere),
-            Self::PartitionOneway => world.net.cut(victim, true).await.map(|()| Touched::Elsewhere),
-            Self::KillStore => world.ring.kill(victim).await.map(|()| Touched::All),
+            Self::KillGateway => {
+                world.nodes.kill(victim);
+                Ok(Touched::AtVictim)
+            }
+            // Whoever is connected to it finds out with the next ping; what is measured is the others.
+            Self::PauseNode | Self::PauseNodeLong => world.nodes.pause(victim).map(|()| Touched::Elsewhere),
+            Self::Partition => world.net.cut(victim, false).map(|()| Touched::Elsewhere),
+            Self::PartitionOneway => world.net.cut(victim, true).map(|()| Touched::Elsewhere),
+            Self::KillStore => {
+                world.ring.kill(victim);
+                Ok(Touched::All)
+            }
             Self::StopStore => {
-                world.ring.pause(true).await?;
+                each_server(world, Process::pause)?;
                 tokio::time::sleep(STORE_STOPPED).await;
-                world.ring.pause(false).await.map(|()| Touched::All)
+                each_server(world, Process::resume).map(|()| Touched::All)
             }
             Self::RollingRestart => {
-                for node in 0..COUNT {
-                    restart(world, node).await?;
+                for node in 0..NODES {
+                    world.nodes.restart(node).await?;
                 }
                 Ok(Touched::All)
             }
-            Self::Drain => {
-                restart(world, victim).await?;
-                Ok(Touched::All)
-            }
+            Self::Drain => world.nodes.restart(victim).await.map(|()| Touched::All),
         }
     }
 
@@ -124,17 +137,17 @@ impl Fault {
         match self {
             Self::PauseNode => {
                 tokio::time::sleep(PAUSE).await;
-                world.nodes.signal(victim, "CONT").await
+                world.nodes.resume(victim)
             }
             Self::PauseNodeLong => {
                 tokio::time::sleep(LONG_PAUSE).await;
-                world.nodes.signal(victim, "CONT").await
+                world.nodes.resume(victim)
             }
             Self::Partition | Self::PartitionOneway => {
                 tokio::time::sleep(CUT).await;
-                world.net.join(victim).await
+                world.net.join(victim)
             }
-            Self::KillStore => world.ring.revive(victim).await,
+            Self::KillStore => tokio::task::block_in_place(|| world.ring.start_again(victim)),
             Self::KillOwner | Self::KillGateway | Self::StopStore | Self::RollingRestart | Self::Drain => {
                 Ok(())
             }
@@ -142,11 +155,6 @@ impl Fault {
     }
 }
 
-/// Stops a node as a service manager does, and waits until it is there again.
-async fn restart(world: &World, node: usize) -> anyhow::Result<()> {
-    let before = world.nodes.starts(node).await;
-    world.nodes.signal(node, "TERM").await?;
-    let again = async || world.nodes.starts(node).await > before;
-    crate::ground::until("the end of a node", Duration::from_secs(120), again).await?;
-    world.nodes.ready(node).await
+fn each_server(world: &mut World, act: fn(&mut Process) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    (0..NODES).filter_map(|server| world.ring.server(server).map(act)).collect()
 }

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use conversa_gateway::auth::Role;
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
-use super::probe::token;
-use crate::ground::Nodes;
+use super::nodes::Nodes;
 
 /// Sessions of one round, and turns of each.
 const SESSIONS: usize = 24;
@@ -37,7 +35,7 @@ impl Load {
     pub(super) fn start(program: &Path, nodes: &Nodes, folder: &Path, name: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (program, folder, over) = (program.to_owned(), folder.to_owned(), Arc::clone(&stop));
-        let (urls, config, name) = (nodes.urls(), nodes.config(0), name.to_owned());
+        let (urls, config, name) = (nodes.urls().clone(), nodes.config().to_owned(), name.to_owned());
         let playing = tokio::spawn(async move {
             let (file, report) = (folder.join("sessions.jsonl"), folder.join(format!("replay-{name}.json")));
             std::fs::write(&file, sessions())?;
@@ -46,9 +44,9 @@ impl Load {
                 let round = round(&program, &urls, &config, &file, &report).await?;
                 let count = |name: &str| round[name].as_u64().unwrap_or_default();
                 sums.acknowledged += count("acknowledged");
-                sums.lost += count("lost");
+                sums.lost += count("lost") + count("altered");
                 sums.doubled += count("doubled");
-                sums.reordered += count("out_of_order") + count("altered");
+                sums.reordered += count("out_of_order");
             }
             Ok(sums)
         });
@@ -95,19 +93,4 @@ fn sessions() -> String {
         json!({ "session": format!("s{session}"), "turns": turns }).to_string() + "\n"
     });
     lines.collect()
-}
-
-/// Conversations that are in the hands of two agents.
-pub(super) async fn double_assigned(nodes: &Nodes) -> anyhow::Result<u64> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    let url = format!("{}/v1/agents", nodes.urls()[0]);
-    let answer = http.get(&url).bearer_auth(token(Role::Supervisor, "su_chaos")?).send().await?;
-    let agents: Value = answer.error_for_status()?.json().await?;
-    let mut held: Vec<&str> = Vec::new();
-    for agent in agents["items"].as_array().or(agents.as_array()).into_iter().flatten() {
-        held.extend(agent["conversations"].as_array().into_iter().flatten().filter_map(Value::as_str));
-    }
-    held.sort_unstable();
-    let twice = held.windows(2).filter(|pair| pair[0] == pair[1]).count();
-    Ok(twice as u64)
 }

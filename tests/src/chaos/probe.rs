@@ -18,7 +18,9 @@ use tokio::time::Instant;
 
 use super::faults::Touched;
 use super::load::Sums;
-use crate::ground::{COUNT, Nodes, SECRET, TENANT};
+use super::nodes::Nodes;
+use crate::lab::NODES;
+use crate::lab::node::{SECRET, TENANT};
 
 /// Between the messages of one probe.
 const PACE: Duration = Duration::from_millis(150);
@@ -37,6 +39,12 @@ struct Probe {
     speaking: JoinHandle<()>,
 }
 
+/// How long the slowest conversation took.
+pub(super) struct Recovery {
+    pub(super) ms: u64,
+    pub(super) slowest: String,
+}
+
 /// All probes.
 pub(super) struct Probes {
     probes: Vec<Probe>,
@@ -50,7 +58,7 @@ impl Drop for Probes {
 }
 
 /// A token of the lab's company.
-pub(super) fn token(role: Role, id: &str) -> anyhow::Result<String> {
+fn token(role: Role, id: &str) -> anyhow::Result<String> {
     let principal =
         Principal { tenant: TenantId::new(TENANT), role, id: PersonId::new(id), name: id.to_owned() };
     let (token, _) = auth::sign(SECRET, &principal, WallClock::default().now())?;
@@ -67,8 +75,8 @@ impl Probes {
         let name = format!("{name} {nonce:08x}");
         let mut probes = Vec::new();
         for index in 0..count {
-            let home = index % COUNT;
-            let mut urls = Vec::from(nodes.urls());
+            let home = index % NODES;
+            let mut urls = nodes.urls().to_vec();
             urls.rotate_left(home);
             let first = urls.remove(0);
             let id = format!("vi_probe-{nonce:08x}-{index}");
@@ -94,9 +102,11 @@ impl Probes {
         Ok(Self { probes, name })
     }
 
-    /// Milliseconds from `since` until each probe that is touched had a message accepted which it sent after that.
-    pub(super) async fn recovered(&self, since: Instant, touched: Touched, victim: usize) -> u64 {
-        let mut latest = Duration::ZERO;
+    /// The longest time that a message of a touched probe waited since `since`, once each of them has had one accepted that it sent from now on;
+    /// and which conversation that was.
+    pub(super) async fn recovered(&self, since: Instant, touched: Touched, victim: usize) -> Recovery {
+        let from = Instant::now();
+        let mut longest = (Duration::ZERO, String::new());
         for probe in &self.probes {
             let concerned = match touched {
                 Touched::All => true,
@@ -106,19 +116,22 @@ impl Probes {
             if !concerned {
                 continue;
             }
-            let first = loop {
-                let fresh = probe.accepted.lock().iter().find(|(sent, _)| *sent >= since).map(|(_, at)| *at);
-                if let Some(at) = fresh {
-                    break at - since;
-                }
-                if since.elapsed() > LOST_PATIENCE {
-                    break since.elapsed();
-                }
+            while from.elapsed() < LOST_PATIENCE
+                && probe.accepted.lock().last().is_none_or(|(sent, _)| *sent < from)
+            {
                 tokio::time::sleep(Duration::from_millis(5)).await;
-            };
-            latest = latest.max(first);
+            }
+            let accepted = probe.accepted.lock();
+            let waits =
+                accepted.iter().filter(|(_, at)| *at >= since).map(|(sent, at)| *at - since.max(*sent));
+            // One that took nothing at all has waited until now.
+            let silent = accepted.last().is_none_or(|(sent, _)| *sent < from).then(|| since.elapsed());
+            let wait = waits.chain(silent).max().unwrap_or_default();
+            if wait >= longest.0 {
+                longest = (wait, probe.cv.clone());
+            }
         }
-        u64::try_from(latest.as_millis()).unwrap_or(u64::MAX)
+        Recovery { ms: u64::try_from(longest.0.as_millis()).unwrap_or(u64::MAX), slowest: longest.1 }
     }
 
     /// Ends the probes and compares what was accepted with what is stored.

@@ -14,7 +14,7 @@ use crate::history::{History, Log};
 
 /// An agent, folded anew and not by the engine.
 #[derive(Default)]
-struct Folded {
+pub(super) struct Folded {
     presence: Presence,
     places: BTreeMap<ConversationId, OfferId>,
 }
@@ -27,17 +27,7 @@ impl Folded {
 }
 
 pub(super) fn check(history: &History, findings: &mut Findings) {
-    let mut granted = BTreeMap::new();
-    let mut agents = BTreeMap::new();
-    for (agent, log) in &history.agents {
-        agents.insert(agent, fold(history, agent, log, &mut granted, findings));
-    }
-    assignments(history, &granted, findings);
-    handover::asked(history, findings);
-    let stands: BTreeMap<ConversationId, Stand> =
-        history.conversations.iter().map(|(id, log)| (*id, Stand::of(log))).collect();
-    let hands = handover::hands(history, findings);
-    places(&agents, &stands, &hands, findings);
+    let (agents, stands) = hands(history, findings);
     for (agent, folded) in &agents {
         let there = folded.presence == Presence::Offline || !history.vanished.contains(*agent);
         findings.expect(there, "desk", || format!("{agent} has been gone for long and is not offline"));
@@ -46,6 +36,24 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     let waiting = waiting(history);
     queues(&waiting, &stands, findings);
     nobody_waits(history, &agents, &stands, findings);
+}
+
+type Agents<'a> = BTreeMap<&'a PersonId, Folded>;
+type Stands = BTreeMap<ConversationId, Stand>;
+
+/// Who has what: whoever has a conversation has a place for it, and nobody else has.
+pub(super) fn hands<'a>(history: &'a History, findings: &mut Findings) -> (Agents<'a>, Stands) {
+    let mut granted = BTreeMap::new();
+    let mut agents = BTreeMap::new();
+    for (agent, log) in &history.agents {
+        agents.insert(agent, fold(history, agent, log, &mut granted, findings));
+    }
+    assignments(history, &granted, findings);
+    handover::asked(history, findings);
+    let stands = history.conversations.iter().map(|(id, log)| (*id, Stand::of(log))).collect();
+    let hands = handover::hands(history, findings);
+    places(&agents, &stands, &hands, findings);
+    (agents, stands)
 }
 
 type Granted = BTreeMap<OfferId, (PersonId, Time)>;

@@ -1,5 +1,5 @@
-//! A ring of Apache Cassandra: one process for each of 127.0.0.1, .2, .3, with one CQL port for all, since its drivers know peers by
-//! address alone. `tests/cassandra` has the templates and fetches the server.
+//! A ring of Apache Cassandra: one process for each of some addresses of this machine, with one CQL port for all, since its drivers know
+//! peers by address alone. `tests/cassandra` has the templates and fetches the server.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -55,14 +55,14 @@ fn fetch() -> anyhow::Result<PathBuf> {
 }
 
 impl Ring {
-    /// Starts `count` servers, 3 at most, and waits until each answers.
+    /// Starts a server on each of these addresses, 3 at most, and waits until each answers.
     ///
     /// # Errors
     /// When one does not start.
-    pub fn start(folder: &Path, count: usize) -> anyhow::Result<Self> {
+    pub fn start(folder: &Path, ips: &[String]) -> anyhow::Result<Self> {
+        let (ips, count) = (ips.to_vec(), ips.len());
         anyhow::ensure!((1..=TOKENS.len()).contains(&count), "a ring has 1 to {} servers", TOKENS.len());
         let jars = fetch()?;
-        let ips: Vec<String> = (1..=count).map(|n| format!("127.0.0.{n}")).collect();
         let ports = Ports {
             cql: port_free_on(&ips)?,
             storage: port_free_on(&ips)?,

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use conversa_gateway::config::{Config, StoreConfig, StoreKind, sample};
+
 use super::process::Process;
 
 /// A node is ready within this time: making the tables takes longest.
 const START: Duration = Duration::from_secs(120);
-/// A node that is asked to stop ends within this time.
-pub const STOP: Duration = Duration::from_secs(20);
+/// A node that is asked to stop gets this long: when all stop, nobody takes over what they serve.
+pub const STOP: Duration = Duration::from_secs(5);
 
 /// What a node is made of.
 #[derive(Clone, Debug)]
@@ -28,18 +30,48 @@ pub struct Spec {
     pub links: String,
     /// Of the store.
     pub contact_points: Vec<String>,
+    /// The folder with the certificates of the links; without it they are not encrypted, and on this machine only.
+    pub certificates: Option<PathBuf>,
+    /// The words that run something where the node is: in a network namespace.
+    pub within: Vec<String>,
 }
 
-/// The configuration of a node. Nodes cannot join each other yet, and one node serves a keyspace: so each has its own here. When they
-/// can, this is the one place that changes: one keyspace for all, and a section for `links`.
+/// The keyspace of the lab.
+pub const KEYSPACE: &str = "lab";
+/// The company of the lab.
+pub const TENANT: &str = "clearbrook";
+/// Its secret.
+pub const SECRET: &str = "a secret of the lab, which is on this machine only";
+
+/// The configuration of a node: all serve one keyspace together, for the sample company.
 #[must_use]
-pub fn configuration(spec: &Spec) -> String {
-    let Spec { name, listen, contact_points, .. } = spec;
-    format!(
-        "[node]\nname = {name:?}\nlisten = {listen:?}\ndata = \"data\"\ndevelopment = true\n\n\
-         [store]\nkind = \"cql\"\ncontact_points = {contact_points:?}\nkeyspace = \"lab_{name}\"\nreplication = {}\n",
-        contact_points.len()
-    )
+pub fn configuration(spec: &Spec) -> Config {
+    let mut config = Config::default();
+    config.node.name.clone_from(&spec.name);
+    config.node.listen.clone_from(&spec.listen);
+    config.node.data = "data".into();
+    // Tokens for anybody, on this machine only; elsewhere the company's secret signs them.
+    config.node.development = spec.certificates.is_none();
+    // Whoever measures is not to be slowed down by what protects from strangers.
+    (config.limits.visitor_rate_per_s, config.limits.visitor_burst) = (50, 200);
+    config.limits.connections_per_address = 10_000;
+    config.store = StoreConfig {
+        kind: StoreKind::Cql,
+        contact_points: spec.contact_points.clone(),
+        keyspace: KEYSPACE.into(),
+        replication: u32::try_from(spec.contact_points.len()).unwrap_or(3),
+        ..StoreConfig::default()
+    };
+    config.cluster.listen = Some(spec.links.clone());
+    if let Some(folder) = &spec.certificates {
+        config.cluster.authority = Some(folder.join("authority.pem"));
+        config.cluster.certificate = Some(folder.join(format!("{}.pem", spec.name)));
+        config.cluster.key = Some(folder.join(format!("{}.key", spec.name)));
+    }
+    let mut company = sample::company();
+    company.secret = Some(SECRET.to_owned());
+    config.tenants = vec![company];
+    config
 }
 
 /// A node.
@@ -56,7 +88,7 @@ impl Node {
     /// When the program is not there.
     pub fn start(spec: Spec) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&spec.folder)?;
-        std::fs::write(spec.folder.join("conversa.toml"), configuration(&spec))?;
+        std::fs::write(spec.folder.join("conversa.toml"), toml::to_string(&configuration(&spec))?)?;
         let process = begin(&spec)?;
         Ok(Self { spec, process })
     }
@@ -92,8 +124,10 @@ impl Node {
 }
 
 fn begin(spec: &Spec) -> anyhow::Result<Process> {
-    let mut command = Command::new(&spec.conversa);
-    command.arg("serve").arg("--config").arg(spec.folder.join("conversa.toml"));
+    let program = spec.conversa.display().to_string();
+    let mut words = spec.within.iter().chain([&program]);
+    let mut command = Command::new(words.next().unwrap_or(&program));
+    command.args(words).arg("serve").arg("--config").arg(spec.folder.join("conversa.toml"));
     Process::start(&spec.name, &spec.folder, &mut command)
 }
 

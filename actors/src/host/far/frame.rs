@@ -107,6 +107,8 @@ pub(crate) enum Ear {
     Person(TenantId, PersonId),
     /// Of those who watch a company's agents.
     Watchers(TenantId),
+    /// Of somebody who works here, and at least one is connected: no frame goes there for it.
+    Connected(TenantId, PersonId),
     /// Of those who follow a conversation.
     Follower(TenantId, Arc<str>),
 }

@@ -99,9 +99,9 @@ impl Far {
         self.send_all(&nodes, &frame);
     }
 
-    /// True when another node holds a socket of the person.
+    /// True when another node holds a connected socket of somebody who works here.
     pub(in crate::host) fn holds(&self, tenant: &TenantId, person: &PersonId) -> bool {
-        !self.directory.of(&[Ear::Person(tenant.clone(), person.clone())]).is_empty()
+        !self.directory.of(&[Ear::Connected(tenant.clone(), person.clone())]).is_empty()
     }
 }
 

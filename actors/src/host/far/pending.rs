@@ -36,14 +36,22 @@ struct Question {
     waits: Waits,
 }
 
+/// Numbers of one life: an answer to a question of an earlier life of this node must find no question.
+const LIFE: u64 = 1 << 40;
+
 /// All questions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pending {
     next: AtomicU64,
     questions: Mutex<HashMap<u64, Question>>,
 }
 
 impl Pending {
+    /// None, of the life `life` of this node.
+    pub(super) fn of(life: u64) -> Self {
+        Self { next: AtomicU64::new(life.wrapping_mul(LIFE)), questions: Mutex::default() }
+    }
+
     /// Enters a question to `node`: its number, or whoever waits when there are too many.
     pub(super) fn enter(&self, node: &Arc<str>, now: Time, waits: Waits) -> Result<u64, Waits> {
         let mut questions = self.questions.lock();

@@ -17,7 +17,7 @@ impl Ear {
     fn shard(&self) -> Option<u16> {
         match self {
             Self::Person(tenant, person) => is_visitor(person).then(|| shard_of(tenant, person.as_str())),
-            Self::Watchers(_) => None,
+            Self::Watchers(_) | Self::Connected(..) => None,
             Self::Follower(tenant, key) => Some(match key.parse::<ConversationId>() {
                 Ok(conversation) => conversation.shard(),
                 Err(_) => shard_of(tenant, key),
