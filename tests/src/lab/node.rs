@@ -70,6 +70,8 @@ pub fn configuration(spec: &Spec) -> Config {
     }
     let mut company = sample::company();
     company.secret = Some(SECRET.to_owned());
+    // Whoever misses offers because of a fault would be set away, and wait for somebody to come back.
+    company.desk.misses_max = 0;
     config.tenants = vec![company];
     config
 }
