@@ -26,12 +26,15 @@ pub(super) async fn check(contact_points: Vec<String>) -> anyhow::Result<Vec<Vio
         user: None,
     };
     let store = Cql::open(&settings).await?;
-    let mut history = History::default();
+    // What the sample company says; how many conversations an agent takes at once is said by whoever plays the agent.
+    let mut history = History { weight: 1, ..History::default() };
     for (key, log) in logs(&store, Conversation::KIND).await? {
         history.conversations.extend(key.parse().ok().map(|id| (id, log)));
     }
     for (key, log) in logs(&store, Agent::KIND).await? {
-        history.agents.insert(PersonId::new(key), log);
+        let agent = PersonId::new(key);
+        history.capacity.insert(agent.clone(), u16::MAX);
+        history.agents.insert(agent, log);
     }
     for (key, log) in logs(&store, Session::KIND).await? {
         history.sessions.insert(PersonId::new(key), log);

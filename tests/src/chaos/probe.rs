@@ -26,6 +26,8 @@ use crate::lab::node::{SECRET, TENANT};
 const PACE: Duration = Duration::from_millis(150);
 /// A conversation that takes nothing for this time is given up: the run fails.
 const LOST_PATIENCE: Duration = Duration::from_secs(120);
+/// A fault shows itself within this time: a lease that is not renewed is over, and a line that is cut is noticed.
+const SHOWS: Duration = Duration::from_secs(5);
 /// Probes come back at once, and again and again.
 const RETURN: Backoff = Backoff { first_ms: 50, longest_ms: 200 };
 
@@ -102,9 +104,10 @@ impl Probes {
         Ok(Self { probes, name })
     }
 
-    /// The longest time that a message of a touched probe waited since `since`, once each of them has had one accepted that it sent from now on;
-    /// and which conversation that was.
+    /// The longest time that a message of a touched probe waited since `since`, once each of them has had one accepted that it sent when the
+    /// fault had had its time to show; and which conversation that was.
     pub(super) async fn recovered(&self, since: Instant, touched: Touched, victim: usize) -> Recovery {
+        tokio::time::sleep_until(since + SHOWS).await;
         let from = Instant::now();
         let mut longest = (Duration::ZERO, String::new());
         for probe in &self.probes {
