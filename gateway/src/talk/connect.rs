@@ -158,11 +158,16 @@ async fn welcome(
     }
     talk.push_welcome(if resume.is_empty() { "none" } else { "positions" }, 1, &stale);
     talk.push_snapshot(open.iter().map(|(_, view)| view.clone()).collect()).await?;
-    talk.greet(transport).await?;
     for (address, at) in follow {
         talk.stream.socket.follow(address, at);
     }
+    // Before the welcome: of two sockets of a device the one that is welcomed later stays.
     edge.streams.add(&talk.stream);
+    if let Err((bye, reason)) = talk.greet(transport).await {
+        // The client knows nothing of this stream: there is nothing to come back to.
+        talk.leave(Bye::Normal);
+        return Err((bye, reason));
+    }
     // What was opened or offered between the snapshot and the attachment.
     match open_conversations(edge, &talk.principal, &HashMap::new()).await {
         Ok(open) => open.iter().for_each(|(address, view)| {
