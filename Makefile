@@ -42,7 +42,7 @@ tools:
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 test: pages tools
-	cargo build --locked --package conversa-gateway --bin conversa
+	cargo test --locked --workspace --no-run
 	tests/cassandra/with.sh cargo test --locked --workspace
 	CONVERSA=$(abspath $(TARGET))/debug/conversa npm test --silent --prefix $(WEB)
 	$(WEB)/e2e/run.sh $(TARGET)/debug/conversa

@@ -26,6 +26,7 @@ use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use crate::register::{ChangeError, Held, Register};
@@ -38,6 +39,12 @@ pub use schema::SchemaError;
 
 /// A request that has no answer after this time has an unknown outcome.
 const REQUEST: Duration = Duration::from_secs(10);
+/// What may be repeated is asked of a second server as well when the first has not answered for this time: it may stand still, or wait for a
+/// replica of which it does not know yet that it is dead. Long enough that a store that is merely busy is not asked everything twice.
+const SECOND: Duration = Duration::from_secs(1);
+/// A connection on which nothing comes is tried so often, and given up when the answer takes so long.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A contact point that does not connect within this time is passed over.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -182,6 +189,10 @@ async fn connect(settings: &Settings) -> Result<Session, OpenError> {
         .serial_consistency(Some(SerialConsistency::LocalSerial))
         .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
         .load_balancing_policy(nearest)
+        .speculative_execution_policy(Some(Arc::new(SimpleSpeculativeExecutionPolicy {
+            max_retry_count: 1,
+            retry_interval: SECOND,
+        })))
         .request_timeout(Some(REQUEST))
         .build();
     let mut builder = SessionBuilder::new()
@@ -189,6 +200,8 @@ async fn connect(settings: &Settings) -> Result<Session, OpenError> {
         .default_execution_profile_handle(profile.into_handle())
         .keyspaces_to_fetch([settings.keyspace.clone(), control(&settings.keyspace)])
         .connection_timeout(CONNECT)
+        .keepalive_interval(KEEPALIVE)
+        .keepalive_timeout(KEEPALIVE_TIMEOUT)
         .schema_agreement_interval(Duration::from_millis(50))
         .tcp_nodelay(true);
     if let Some((user, password)) = &settings.user {

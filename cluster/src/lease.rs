@@ -112,6 +112,19 @@ impl Lease {
     /// # Errors
     /// When its holder is alive, or the register does not answer.
     pub async fn acquire(register: Arc<dyn Register>, key: &str, name: &str) -> Result<Self, LeaseError> {
+        Self::acquire_after(register, key, name, PATIENCE).await
+    }
+
+    /// The same, but a holder that is alive is waited for: this many of its beats, of a second each.
+    ///
+    /// # Errors
+    /// When its holder is alive still, or the register does not answer.
+    pub async fn acquire_after(
+        register: Arc<dyn Register>,
+        key: &str,
+        name: &str,
+        patience: u32,
+    ) -> Result<Self, LeaseError> {
         let nonce = u64::from_be_bytes(random::<8>());
         let holder = format!("{}:{nonce:016x}", name.replace(' ', "_"));
         let mut beats = 0;
@@ -145,7 +158,7 @@ impl Lease {
                 && seen.as_ref().is_none_or(|(before, _)| before.version != held.version)
             {
                 beats += 1;
-                if beats > PATIENCE {
+                if beats > patience {
                     return Err(LeaseError::Held { key: key.to_owned(), holder: title.name().to_owned() });
                 }
                 seen = Some((held, Instant::now()));

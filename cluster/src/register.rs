@@ -42,7 +42,7 @@ pub enum ChangeError {
 
 /// Values by key, each changed by compare and set, all changes of one key in one order that every reader sees.
 pub trait Register: Send + Sync {
-    /// The value as it stands, after every change that was acknowledged.
+    /// The value as it stands, after every change that was acknowledged or seen by an earlier read. One of unknown outcome may come later.
     fn read(&self, key: &str) -> BoxFuture<'_, Result<Option<Held>, StoreError>>;
 
     /// Sets the value if it is at version `expected`, 0 for one that is not there, and returns its new version. The same change again

@@ -81,6 +81,7 @@ impl Inner {
 
     async fn put_together(&self, kind: BatchType, rows: Vec<(Row, i64)>) -> Result<(), StoreError> {
         let mut batch = Batch::new(kind);
+        batch.set_is_idempotent(true);
         let mut values: Vec<Vec<CqlValue>> = Vec::new();
         for (row, stamp) in rows {
             let place = [

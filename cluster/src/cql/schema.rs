@@ -17,9 +17,11 @@ use crate::lease::{Lease, LeaseError};
 use crate::register::{ChangeError, Held, Register};
 
 /// The migrations, from version 1.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1.cql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/1.cql"), include_str!("migrations/2.cql")];
 const VERSION: &str = "schema";
 const TURN: &str = "migrate";
+/// Nodes that start together wait so long for the one that migrates, seconds: servers take a while to agree on tables.
+const TURN_BEATS: u32 = 300;
 
 impl From<ExecutionError> for SchemaError {
     fn from(error: ExecutionError) -> Self {
@@ -100,7 +102,7 @@ pub(super) async fn migrate(session: &Arc<Session>, settings: &Settings) -> Resu
     if version(&register, settings).await?.1 == MIGRATIONS.len() {
         return Ok(());
     }
-    let lease = Lease::acquire(Arc::clone(&register), TURN, "migration").await?;
+    let lease = Lease::acquire_after(Arc::clone(&register), TURN, "migration", TURN_BEATS).await?;
     let outcome = make_tables(session, &register, settings).await;
     lease.release().await;
     outcome

@@ -32,6 +32,8 @@ pub(super) struct Statements {
 #[derive(Debug)]
 pub(super) struct RegisterStatements {
     pub(super) read: PreparedStatement,
+    /// A serial read: it sees every change, and finishes one that was left half done.
+    pub(super) settle: PreparedStatement,
     pub(super) create: PreparedStatement,
     pub(super) change: PreparedStatement,
 }
@@ -45,50 +47,48 @@ impl std::fmt::Debug for Statements {
 impl Statements {
     pub(super) async fn prepare(session: &Session, ks: &str) -> Result<Self, PrepareError> {
         let log = "tenant = ? AND kind = ? AND key = ? AND bucket = ?";
-        let event = session.prepare(format!(
+        // Reads, and writes that carry their timestamp: each may be carried out twice.
+        let prepare = async |statement: String| {
+            let mut statement = session.prepare(statement).await?;
+            statement.set_is_idempotent(true);
+            Ok::<_, PrepareError>(statement)
+        };
+        let event = prepare(format!(
             "INSERT INTO {ks}.log (tenant, kind, key, bucket, seq, epoch, body) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
         ));
         let event = event.await?;
         Ok(Self {
             appends: (0..=APPEND_EVENTS_MAX).map(|events| batch(&event, events)).collect(),
-            cut: session.prepare(format!("DELETE FROM {ks}.log USING TIMESTAMP ? WHERE {log} AND seq > ?")).await?,
-            head: session
-                .prepare(format!("SELECT seq, epoch FROM {ks}.log WHERE {log} ORDER BY seq DESC LIMIT 1"))
+            cut: prepare(format!("DELETE FROM {ks}.log USING TIMESTAMP ? WHERE {log} AND seq > ?")).await?,
+            head: prepare(format!("SELECT seq, epoch FROM {ks}.log WHERE {log} ORDER BY seq DESC LIMIT 1"))
                 .await?,
-            newest: session
-                .prepare(format!("SELECT seq, epoch, body FROM {ks}.log WHERE {log} ORDER BY seq DESC LIMIT ?"))
+            newest: prepare(format!("SELECT seq, epoch, body FROM {ks}.log WHERE {log} ORDER BY seq DESC LIMIT ?"))
                 .await?,
             events: paged(
-                session.prepare(format!("SELECT seq, body FROM {ks}.log WHERE {log} AND seq > ? LIMIT ?")).await?,
+                prepare(format!("SELECT seq, body FROM {ks}.log WHERE {log} AND seq > ? LIMIT ?")).await?,
             ),
-            enter_key: session
-                .prepare(format!(
+            enter_key: prepare(format!(
                     "INSERT INTO {ks}.log_key (tenant, kind, slot, key) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
                 ))
                 .await?,
             keys: paged(
-                session
-                    .prepare(format!(
+                prepare(format!(
                         "SELECT key FROM {ks}.log_key WHERE tenant = ? AND kind = ? AND slot = ? AND key > ? LIMIT ?"
                     ))
                     .await?,
             ),
-            set_row: session
-                .prepare(format!(
+            set_row: prepare(format!(
                     "INSERT INTO {ks}.stored_row (tab, part, key, value) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
                 ))
                 .await?,
-            unset_row: session
-                .prepare(format!(
+            unset_row: prepare(format!(
                     "DELETE FROM {ks}.stored_row USING TIMESTAMP ? WHERE tab = ? AND part = ? AND key = ?"
                 ))
                 .await?,
-            row: session
-                .prepare(format!("SELECT value FROM {ks}.stored_row WHERE tab = ? AND part = ? AND key = ?"))
+            row: prepare(format!("SELECT value FROM {ks}.stored_row WHERE tab = ? AND part = ? AND key = ?"))
                 .await?,
             rows: paged(
-                session
-                    .prepare(format!(
+                prepare(format!(
                         "SELECT key, value FROM {ks}.stored_row WHERE tab = ? AND part = ? AND key > ? LIMIT ?"
                     ))
                     .await?,
@@ -109,10 +109,12 @@ impl RegisterStatements {
         let ctl = control(ks);
         let mut read =
             session.prepare(format!("SELECT version, value FROM {ctl}.register WHERE key = ?")).await?;
-        // A read that sees every change, and finishes one that was left half done.
-        read.set_consistency(Consistency::LocalSerial);
+        let mut settle = read.clone();
+        settle.set_consistency(Consistency::LocalSerial);
+        read.set_is_idempotent(true);
         Ok(Self {
             read,
+            settle,
             create: session
                 .prepare(format!(
                     "INSERT INTO {ctl}.register (key, version, value) VALUES (?, 1, ?) IF NOT EXISTS"
@@ -129,6 +131,7 @@ impl RegisterStatements {
 
 fn batch(statement: &PreparedStatement, times: usize) -> Batch {
     let mut batch = Batch::new(BatchType::Unlogged);
+    batch.set_is_idempotent(true);
     for _ in 0..times {
         batch.append_statement(statement.clone());
     }

@@ -112,6 +112,7 @@ impl Inner {
         cut.extend(place(behind));
         cut.push(CqlValue::BigInt(signed(seq)));
         let mut batch = Batch::new(BatchType::Unlogged);
+        batch.set_is_idempotent(true);
         let mut values = Vec::new();
         for (seq, _, body) in newest {
             let mut row: Vec<CqlValue> = place(bucket).into();
