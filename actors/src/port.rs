@@ -114,7 +114,8 @@ pub struct Row {
 
 /// Rows that can be rebuilt from the journals: snapshots, wake rows, contributions.
 pub trait Rows: Send + Sync {
-    /// Writes rows durably, all or none.
+    /// Writes rows durably. Those of one partition are written all or none; after an error any of them may have been, now or a little later, and
+    /// may be written again.
     fn put(&self, rows: Vec<Row>, done: Done<Result<(), StoreError>>);
 
     /// One row's value.

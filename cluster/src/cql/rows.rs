@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conversa_actors::port::{Done, Row, StoreError};
+use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::CqlValue;
@@ -15,8 +16,6 @@ use super::again::again;
 /// Writes of one stamp that are told apart; the stamp is a time in milliseconds, the store's is in microseconds.
 const TICKS: i64 = 1_000;
 const SLOTS: usize = 1024;
-/// A batch of several partitions is written all or none up to this sum of values: servers refuse larger ones.
-const TOGETHER_BYTES: usize = 32 * 1024;
 
 /// Orders writes of the same row with the same stamp: of equal timestamps the store takes the larger value, not the later write.
 #[derive(Debug)]
@@ -61,26 +60,19 @@ pub(super) fn put(inner: &Arc<Inner>, rows: Vec<Row>, done: Done<Result<(), Stor
 }
 
 impl Inner {
+    /// A batch for each partition, at once. Not one for all that is logged: the log of batches waits for both of the servers that it was
+    /// sent to, so that one that has died stops all writes, and with them the server's threads, until it is known to be dead.
     async fn put(&self, rows: Vec<(Row, i64)>) -> Result<(), StoreError> {
-        let bytes: usize = rows.iter().map(|(row, _)| row.value.as_ref().map_or(0, bytes::Bytes::len)).sum();
         let mut partitions: BTreeMap<(&'static str, String), Vec<(Row, i64)>> = BTreeMap::new();
         for (row, stamp) in rows {
             partitions.entry((row.key.table, row.key.partition.clone())).or_default().push((row, stamp));
         }
-        let several = partitions.len() > 1;
-        let batches: Vec<(BatchType, Vec<(Row, i64)>)> = if several && bytes <= TOGETHER_BYTES {
-            vec![(BatchType::Logged, partitions.into_values().flatten().collect())]
-        } else {
-            partitions.into_values().map(|rows| (BatchType::Unlogged, rows)).collect()
-        };
-        for (kind, rows) in batches {
-            self.put_together(kind, rows).await?;
-        }
-        Ok(())
+        let writes = partitions.into_values().map(|rows| self.put_together(rows)).collect::<Vec<_>>();
+        try_join_all(writes).await.map(drop)
     }
 
-    async fn put_together(&self, kind: BatchType, rows: Vec<(Row, i64)>) -> Result<(), StoreError> {
-        let mut batch = Batch::new(kind);
+    async fn put_together(&self, rows: Vec<(Row, i64)>) -> Result<(), StoreError> {
+        let mut batch = Batch::new(BatchType::Unlogged);
         batch.set_is_idempotent(true);
         let mut values: Vec<Vec<CqlValue>> = Vec::new();
         for (row, stamp) in rows {

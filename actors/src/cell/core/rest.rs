@@ -108,6 +108,9 @@ impl<B: Behaviour> Core<B> {
                     if self.backlog.is_empty() {
                         out.push(Effect::Stop);
                     }
+                } else if self.wake == Wake::Entered {
+                    // It may have been deleted all the same.
+                    self.wake = Wake::Found;
                 }
             }
             // The journal has it all: a snapshot only saves time.
