@@ -42,7 +42,9 @@ impl Formats {
         match word {
             "" => Ok(Self::Own),
             NEXT => {
-                tracing::warn!("this node writes as the next version may, to rehearse an upgrade: what is written so stays");
+                tracing::warn!(
+                    "this node writes as the next version may, to rehearse an upgrade: what is written so stays"
+                );
                 Ok(Self::Next)
             }
             other => Err(NoFormats(other.to_owned())),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use conversa_actors::cell::envelope::seal;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Event, Person, Said, Visibility};
+use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Event, Person, Reach, Said, Visibility};
 use conversa_engine::ids::PersonId;
 use conversa_engine::time::Time;
 
@@ -93,4 +93,9 @@ fn a_message_takes_as_many_bytes_of_the_journal_as_the_page_says() {
     let bytes = seal(&Event::Said(said), Time::from_ms(1_764_000_000_000), None, 3).len() - text.len();
     let shown = size(&page, "journal, bytes of a message", "about ");
     assert!(bytes.abs_diff(shown) * 10 <= bytes, "the page says {shown}, it is {bytes}");
+    let at = Time::from_ms(1_764_000_000_000);
+    let by = Author::person(AuthorKind::Visitor, &visitor);
+    let bytes = seal(&Event::Marked { by, reach: Reach::Delivered, upto: 1_000, at }, at, None, 3).len();
+    let shown = size(&page, "journal, bytes of a message", "a receipt is about ");
+    assert!(bytes.abs_diff(shown) * 10 <= bytes, "the page says {shown} for a receipt, it is {bytes}");
 }

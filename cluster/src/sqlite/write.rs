@@ -128,7 +128,9 @@ fn tell(told: Vec<Told>, outcome: &Result<(), Failed>) {
             (Told::Append(done, ..), Err((error, false))) => {
                 done(Err(AppendError::Unavailable(error.to_string())))
             }
-            (Told::Append(done, ..), Err((error, true))) => done(Err(AppendError::Unknown(error.to_string()))),
+            (Told::Append(done, ..), Err((error, true))) => {
+                done(Err(AppendError::Unknown(error.to_string())))
+            }
             (Told::Put(done), Err((error, _))) => done(Err(StoreError(error.to_string()))),
         }
     }

@@ -339,7 +339,8 @@ mod tests {
 
     #[test]
     fn the_operators_page_names_only_keys_that_exist() {
-        let tables: Vec<&str> = DOCS.iter().map(|(path, _)| *path).filter(|path| !path.contains('.')).collect();
+        let tables: Vec<&str> =
+            DOCS.iter().map(|(path, _)| *path).filter(|path| !path.contains('.')).collect();
         let (words, examples) = operators_page();
         let is_key = |word: &&String| {
             let in_key = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.');
@@ -348,7 +349,10 @@ mod tests {
         let keys: Vec<&String> = words.iter().filter(is_key).collect();
         assert!(keys.len() > 20, "{keys:?}");
         for key in keys {
-            assert!(DOCS.iter().any(|(path, _)| path == key), "docs/operating.md names {key}, which is no key");
+            assert!(
+                DOCS.iter().any(|(path, _)| path == key),
+                "docs/operating.md names {key}, which is no key"
+            );
         }
         assert_eq!(examples.len(), 1);
         let example: Config = toml::from_str(&examples[0]).expect("it is a configuration");

@@ -56,7 +56,8 @@ fn grow(bytes: &[u8], inner: Inner, out: &mut Vec<u8>) -> Option<()> {
             return Some(());
         }
     };
-    let is_variant = count == 1 && entries.first().is_some_and(|(name, ..)| name.first().is_some_and(u8::is_ascii_uppercase));
+    let is_variant = count == 1
+        && entries.first().is_some_and(|(name, ..)| name.first().is_some_and(u8::is_ascii_uppercase));
     let is_record = count > 1;
     head(count + usize::from(is_record), out);
     for (name, key, value) in entries {
@@ -231,7 +232,9 @@ mod tests {
 
     #[test]
     fn what_is_no_record_stays() {
-        for bytes in [encode(&7), encode(&"text"), encode(&Happened::Closed), Bytes::from_static(&[0x82, 0xa1])] {
+        for bytes in
+            [encode(&7), encode(&"text"), encode(&Happened::Closed), Bytes::from_static(&[0x82, 0xa1])]
+        {
             assert_eq!(event(&bytes), bytes);
         }
     }

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use conversa_benches::{clock, http};
 use conversa_benches::door::{Door, Guests, Kind};
 use conversa_benches::procstat;
 use conversa_benches::protocol::conversa::{Directory, Seat};
+use conversa_benches::{clock, http};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};

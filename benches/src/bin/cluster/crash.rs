@@ -53,11 +53,7 @@ pub(crate) async fn run(bench: &mut Bench, pair: &mut Pair) -> Result<()> {
     crowd.drain().await;
     let report = &mut bench.report;
     report.row("a node killed: all shards served by the other after, s", format!("{served_s:.2}"), None);
-    report.row(
-        "actors activated then, and per second",
-        format!("{activated:.0} and {rate:.0}"),
-        None,
-    );
+    report.row("actors activated then, and per second", format!("{activated:.0} and {rate:.0}"), None);
     report.figure("crash_served_s", served_s);
     report.figure("crash_activated", activated);
     report.figure("crash_activated_per_s", rate);

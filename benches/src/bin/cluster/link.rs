@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn a_row_is_found_by_its_name() {
-        let table = "| one way | letters/s |\n|---|---|\n| raw TCP | 1 | 2.5 | 3 | 4 |\n| link | 5 | 6 | 7 | 8 |\n";
+        let table =
+            "| one way | letters/s |\n|---|---|\n| raw TCP | 1 | 2.5 | 3 | 4 |\n| link | 5 | 6 | 7 | 8 |\n";
         assert_eq!(columns(table, "link").expect("it is there"), [5.0, 6.0, 7.0, 8.0]);
         assert!(columns(table, "link, TLS").is_err());
     }

@@ -107,8 +107,9 @@ impl Bench {
         }
         if [Measure::Talk, Measure::Crash, Measure::Stopped].iter().any(|measure| self.wants(*measure)) {
             let mut pair = nodes::Pair::start(self).await.context("two nodes")?;
+            let mut crowds = Vec::new();
             if self.wants(Measure::Talk) {
-                talk::run(self, &pair).await.context("talk")?;
+                crowds = talk::run(self, &pair).await.context("talk")?;
             }
             if self.wants(Measure::Crash) {
                 crash::run(self, &mut pair).await.context("crash")?;
@@ -116,6 +117,7 @@ impl Bench {
             if self.wants(Measure::Stopped) {
                 stopped::run(self, &pair).await.context("stopped")?;
             }
+            drop(crowds);
         }
         Ok(())
     }
@@ -154,7 +156,10 @@ fn main() -> Result<ExitCode> {
     }
     let is_void = !bench.faults.none();
     if is_void {
-        println!("VOID: messages were lost, doubled or jumped over, or connections failed: {:?}", bench.faults);
+        println!(
+            "VOID: messages were lost, doubled or jumped over, or connections failed: {:?}",
+            bench.faults
+        );
     }
     Ok(ExitCode::from(u8::from(measured.is_err() || is_void)))
 }

@@ -77,8 +77,10 @@ impl Pair {
         }
         let Ok(nodes) = <[Node; 2]>::try_from(nodes) else { unreachable!("one for each name") };
         let config = &nodes[0].config;
-        let (signed, agents) =
-            (tokens(bench, config, "visitor", VISITORS).await?, tokens(bench, config, "agent", AGENTS).await?);
+        let (signed, agents) = (
+            tokens(bench, config, "visitor", VISITORS).await?,
+            tokens(bench, config, "agent", AGENTS).await?,
+        );
         let (mut visitors, tenant) = ([Vec::new(), Vec::new()], TenantId::new(TENANT));
         for seat in signed {
             visitors[owner_of(shard_of(&tenant, &seat.id))].push(seat);
@@ -102,7 +104,11 @@ impl Pair {
                 return Ok(());
             }
             let waited = clock::now_ns() - began;
-            ensure!(u128::from(waited) < PATIENCE.as_nanos(), "{}", self.said("the nodes do not share their work"));
+            ensure!(
+                u128::from(waited) < PATIENCE.as_nanos(),
+                "{}",
+                self.said("the nodes do not share their work")
+            );
             clock::pause_ms(200).await;
         }
     }
@@ -148,7 +154,8 @@ impl Pair {
         const LINES: usize = 15;
         let mut text = what.to_owned();
         for name in NAMES {
-            let log = std::fs::read_to_string(self.folder.path().join(format!("{name}.log"))).unwrap_or_default();
+            let log =
+                std::fs::read_to_string(self.folder.path().join(format!("{name}.log"))).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             let end = lines[lines.len().saturating_sub(LINES)..].join("\n");
             write!(text, "\n{name} said:\n{end}").expect("a string takes text");

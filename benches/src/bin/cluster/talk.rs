@@ -22,7 +22,8 @@ struct Cost {
     per_s: f64,
 }
 
-pub(crate) async fn run(bench: &mut Bench, pair: &Pair) -> Result<()> {
+/// The crowds stay: conversations whose agents have gone would wait for those of the next measure.
+pub(crate) async fn run(bench: &mut Bench, pair: &Pair) -> Result<Vec<Crowd>> {
     let idle = idle(pair).await;
     let mut crowds = Vec::new();
     for node in 0..2 {
@@ -66,7 +67,7 @@ pub(crate) async fn run(bench: &mut Bench, pair: &Pair) -> Result<()> {
     report.figure("cpu_cross_over_same", ratio);
     report.figure("messages_per_s_same_node", of(|costs| costs[0].per_s));
     report.figure("messages_per_s_cross_node", of(|costs| costs[1].per_s));
-    Ok(())
+    Ok(crowds)
 }
 
 /// CPU seconds a second of two nodes with nothing to do.
