@@ -317,7 +317,7 @@ async fn nodes_of_two_versions_serve_a_conversation_in_turn_and_lose_nothing() {
     check(&hub, [&visitor, &agent], &conversation, 12).await;
     let log = hub.host("n1").read_log(&conversation, 0, 10_000).await.expect("the owner answers");
     let (next, own): (Vec<_>, Vec<_>) = log.iter().partition(|entry| is_of_the_next_version(&entry.body));
-    assert!(next.len() > 4 && own.len() > 4, "both have written: {} and {}", next.len(), own.len());
+    assert!(next.len() > 4 && own.len() > 2, "both have written: {} and {}", next.len(), own.len());
 }
 
 /// Said before: its outcome was unknown.

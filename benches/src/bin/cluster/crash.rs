@@ -24,7 +24,7 @@ pub(crate) async fn run(bench: &mut Bench, pair: &mut Pair) -> Result<()> {
     let of_dead = pair.nodes[1].gauge("conversa_cells").await?;
     pair.kill_second().await?;
     let began = clock::now_ns();
-    let (mut served_s, mut first_s, mut last_s, mut activated) = (None, None, 0.0, 0.0);
+    let (mut served_s, mut first_s, mut last_s, mut activated) = (None, None, 0.0_f64, 0.0_f64);
     loop {
         let node = &pair.nodes[0];
         let shards = node.gauge("conversa_cluster_shards").await?;
