@@ -13,7 +13,7 @@ help:
 	@echo "make cluster  build, start three nodes of the store and three of Conversa on this machine, until Ctrl-C"
 	@echo "make test     install what tests need, run all tests"
 	@echo "make lint     formatting, clippy, types of the pages"
-	@echo "make bench    print the figures of README's table again (10 minutes)"
+	@echo "make bench    print the figures of README's tables again (20 minutes; those of a cluster need a JDK 17 and Maven)"
 
 run: pages
 	cargo run --release --locked --package conversa-gateway --bin conversa -- run
@@ -56,3 +56,4 @@ bench: pages
 	cargo build --release --locked --package conversa-gateway --bin conversa
 	cargo build --release --locked --package conversa-benches
 	$(TARGET)/release/bench --conversa $(TARGET)/release/conversa --floor $(TARGET)/release/floor --out target/bench.json
+	tests/cassandra/with.sh $(TARGET)/release/cluster --conversa $(TARGET)/release/conversa --out target/cluster-bench.json

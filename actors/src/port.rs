@@ -2,6 +2,7 @@
 //!
 //! Errors are definite unless they say `Unknown`: nothing happened, nothing will.
 
+pub mod later;
 pub mod memory;
 pub mod mesh;
 pub mod outside;

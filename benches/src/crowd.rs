@@ -56,6 +56,25 @@ impl Crowd {
         crowd.seat(door, first, pairs, reading).await
     }
 
+    /// Visitors alone, each with a conversation that nobody but the bot is in.
+    ///
+    /// # Errors
+    /// The first connection that fails.
+    pub async fn gather_openers(door: &Door, first: usize, visitors: usize, plan: Plan) -> Result<Self> {
+        let (phase, following) = watch::channel(Phase::Gathering);
+        let mut crowd = Self { load: Rc::new(Load::new(plan, following)), phase, tasks: Vec::new(), runs: 0 };
+        let openers = (first..first + visitors).map(|number| {
+            let opener = door.returner(number).context("only a node has conversations")?;
+            Ok(Box::new(opener) as Box<dyn protocol::Protocol>)
+        });
+        let load = Rc::clone(&crowd.load);
+        let begin = move |(ws, protocol, legs)| {
+            spawn_local(end::talk(Rc::clone(&load), Side::Visitor, ws, protocol, legs))
+        };
+        crowd.tasks = open_all(door.port, openers.collect::<Result<_>>()?, begin).await?;
+        Ok(crowd)
+    }
+
     async fn seat(mut self, door: &Door, first: usize, pairs: usize, reading: bool) -> Result<Self> {
         let crowd = &mut self;
         for side in [Side::Agent, Side::Visitor] {

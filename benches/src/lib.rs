@@ -7,6 +7,7 @@ pub mod clock;
 pub mod crowd;
 pub mod door;
 pub mod end;
+pub mod http;
 pub mod procstat;
 pub mod protocol;
 pub mod script;

@@ -42,6 +42,13 @@ pub fn sample(pid: u32) -> Sample {
     }
 }
 
+/// What is resident, bytes: read without a cost to the process.
+#[must_use]
+pub fn rss_bytes(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    number(&status, "VmRSS:") * 1024
+}
+
 /// The machine's load average of the last minute.
 #[must_use]
 pub fn load_average() -> f64 {
@@ -81,6 +88,7 @@ mod tests {
     #[test]
     fn a_process_sees_itself() {
         let own = sample(std::process::id());
+        assert!(rss_bytes(std::process::id()) > 100_000);
         assert!(own.pss_bytes > 100_000 && own.threads >= 1, "{own:?}");
         assert!(!cores().is_empty());
         assert!(open_files_max() > 16);

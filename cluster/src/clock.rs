@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use conversa_actors::port::Clock;
 use conversa_engine::time::Time;
@@ -50,6 +50,21 @@ const AWAKE_OR_NOT: rustix::time::ClockId = rustix::time::ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const AWAKE_OR_NOT: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
+/// When something began, to measure how long it takes: never set, and cheap enough for every append. Nothing is decided by it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Began(Instant);
+
+impl Began {
+    pub(crate) fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long ago that was at `end`.
+    pub(crate) fn until(self, end: Self) -> Duration {
+        end.0.saturating_duration_since(self.0)
+    }
+}
+
 /// A moment to measure from, by the larger of two clocks: one that is never set but stands still with a machine that a hypervisor stops,
 /// and one that goes on but may be set.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +76,7 @@ impl Since {
     }
 
     /// At least as much as has passed, unless both clocks were wrong.
-    pub(crate) fn elapsed(&self) -> std::time::Duration {
-        std::time::Duration::from_millis(moment().at_least_since(self.0))
+    pub(crate) fn elapsed(&self) -> Duration {
+        Duration::from_millis(moment().at_least_since(self.0))
     }
 }

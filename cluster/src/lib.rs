@@ -5,6 +5,8 @@
 pub mod clock;
 pub mod cql;
 pub mod fabric;
+pub mod formats;
+pub mod histogram;
 pub mod lease;
 pub mod link;
 pub mod member;

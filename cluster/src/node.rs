@@ -16,6 +16,7 @@ use crate::Steady;
 use crate::clock::WallClock;
 use crate::cql::{self, Cql};
 use crate::fabric::{self, Fabric, JoinError};
+use crate::formats::{Formats, NoFormats};
 use crate::lease::{Lease, LeaseError, Leased};
 use crate::register::Register;
 use crate::sqlite::{OpenError, Sqlite};
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The store on CQL does not open.
     #[error(transparent)]
     Cql(#[from] cql::OpenError),
+    /// Nobody knows in which formats it is to write.
+    #[error(transparent)]
+    Formats(#[from] NoFormats),
     /// Another node serves the store.
     #[error(transparent)]
     Lease(#[from] LeaseError),
@@ -115,8 +119,10 @@ impl Node {
         tenants: Vec<Arc<Tenant>>,
         outside: Arc<dyn Outside>,
     ) -> Result<Self, StartError> {
+        let formats = Formats::of_environment()?;
         let store = Arc::new(Cql::open(store).await?);
-        let fabric = Arc::new(Fabric::join(Arc::clone(&store) as Arc<dyn Register>, cluster).await?);
+        let register = formats.register(Arc::clone(&store) as Arc<dyn Register>);
+        let fabric = Arc::new(Fabric::join(register, cluster).await?);
         let journal = Arc::new(Steady::new(Arc::new(Leased::new(Arc::clone(&store), fabric.holds()))));
         // Of each shard the view says the epoch.
         let owner = (0, Arc::clone(store.state()), Kept::Shared(fabric));
@@ -131,10 +137,12 @@ impl Node {
         tenants: Vec<Arc<Tenant>>,
         outside: Arc<dyn Outside>,
     ) -> Result<Self, StartError> {
+        let formats = Formats::of_environment()?;
         let mesh = match &kept {
             Kept::Embedded(_) | Kept::Cql(_) => None,
-            Kept::Shared(fabric) => Some(fabric.mesh()),
+            Kept::Shared(fabric) => Some(formats.mesh(fabric.mesh())),
         };
+        let (journal, rows) = (formats.journal(journal), formats.rows(rows));
         let ports = Ports { journal, rows, clock: Arc::new(WallClock::default()), outside, mesh };
         let host = Host::start(ports, bounds, epoch, tenants).await?;
         Ok(Self { host, state, kept })

@@ -20,6 +20,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::clock::Began;
 use crate::state::State;
 use heads::{Heads, Recent};
 use write::Job;
@@ -220,7 +221,7 @@ fn reader(file: &Path) -> rusqlite::Result<Connection> {
 
 impl Journal for Sqlite {
     fn append(&self, append: Append, done: Done<Result<(), AppendError>>) {
-        if let Err((Job::Append(_, done), why)) = self.submit(Job::Append(append, done)) {
+        if let Err((Job::Append(_, done, _), why)) = self.submit(Job::Append(append, done, Began::now())) {
             done(Err(AppendError::Unavailable(why.to_owned())));
         }
     }

@@ -1,6 +1,9 @@
 //! Metrics in the OpenMetrics text format. No label names a tenant's people or conversations.
 
 mod cluster;
+mod store;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -16,6 +19,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::wire::Bye;
+use store::StoreHistograms;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -78,7 +82,7 @@ const HOST: &[Reading] = &[
 
 impl Metrics {
     /// `cluster`: the node has a part in one.
-    pub(crate) fn new(cluster: bool) -> Self {
+    pub(crate) fn new(store: &Arc<State>, cluster: bool) -> Self {
         let mut registry = Registry::default();
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
@@ -113,6 +117,7 @@ impl Metrics {
         let store_commits = gauge("conversa_store_commits", "Commits of the embedded store");
         let store_writes = gauge("conversa_store_writes", "Writes in these commits");
         let store_failing = gauge("conversa_store_failing", "1 while the store cannot write");
+        registry.register_collector(Box::new(StoreHistograms(Arc::clone(store))));
         let cluster = cluster.then(|| ClusterGauges::register(&mut registry));
         Self {
             registry,
@@ -166,6 +171,10 @@ impl Metrics {
         self.store_commits.set(signed(store.commits()));
         self.store_writes.set(signed(store.writes()));
         self.store_failing.set(i64::from(store.failing()));
+        self.text()
+    }
+
+    fn text(&self) -> String {
         let mut page = String::new();
         encode(&mut page, &self.registry).expect("a string takes text");
         page

@@ -294,7 +294,7 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         host: Arc::clone(node.host()),
         node: config.node.name.clone(),
         limits: config.limits.clone(),
-        metrics: Metrics::new(node.fabric().is_some()),
+        metrics: Metrics::new(node.store(), node.fabric().is_some()),
         development: config.node.development,
         companies: ids,
         settings,

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# with.sh COMMAND...: runs the command with a CQL server of its own, Apache Cassandra, at the address in CONVERSA_CQL. Ports and the data
+# with.sh COMMAND...: runs the command with a CQL server of its own, Apache Cassandra, at the address in CONVERSA_CQL; its process id is in
+# CONVERSA_CQL_PID. Ports and the data
 # folder are chosen at start; the server ends and its data is deleted with the command, whose status is handed on.
 # with.sh --fetch: fetches the server, prints the folder of its jars, and starts nothing.
 # Needs a JDK (17) and Maven, which fetches the server once into ${XDG_CACHE_HOME:-~/.cache}/conversa-cassandra.
@@ -88,4 +89,4 @@ P
 done
 
 # In the foreground and with the terminal; not exec, so that the server ends with it.
-CONVERSA_CQL=$ip:$cql "$@"
+CONVERSA_CQL=$ip:$cql CONVERSA_CQL_PID=$server "$@"

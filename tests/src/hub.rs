@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use conversa_actors::host::{Bounds, Host, Ports};
+use conversa_actors::port::later::Later;
 use conversa_actors::port::memory::Memory;
 use conversa_actors::port::mesh::{Class, Mesh, NotSent};
 use conversa_actors::port::recorder::Recorder;
@@ -86,6 +87,11 @@ impl Mesh for End {
 impl Hub {
     /// Nodes of these names; the shards are dealt out to them in turn.
     pub async fn start(names: &[&str], tenant: &Arc<Tenant>) -> Arc<Self> {
+        Self::mixed(names, &[], tenant).await
+    }
+
+    /// The same; those of `later` write as the next version may.
+    pub async fn mixed(names: &[&str], later: &[&str], tenant: &Arc<Tenant>) -> Arc<Self> {
         let hub = Arc::new(Self {
             hosts: Mutex::default(),
             state: Mutex::default(),
@@ -93,13 +99,19 @@ impl Hub {
         });
         let names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
         for name in &names {
-            let ports = Ports {
+            let end = Arc::new(End { hub: Arc::clone(&hub), me: Arc::clone(name) });
+            let mut ports = Ports {
                 journal: Arc::clone(&hub.store) as _,
                 rows: Arc::clone(&hub.store) as _,
                 clock: Arc::new(WallClock::default()),
                 outside: Recorder::answering([]),
-                mesh: Some(Arc::new(End { hub: Arc::clone(&hub), me: Arc::clone(name) })),
+                mesh: Some(Arc::clone(&end) as _),
             };
+            if later.contains(&&**name) {
+                ports.journal = Arc::new(Later::new(Arc::clone(&hub.store)));
+                ports.rows = Arc::new(Later::new(Arc::clone(&hub.store)));
+                ports.mesh = Some(Arc::new(Later::new(end)));
+            }
             let host = Host::start(ports, Bounds::default(), 1, vec![Arc::clone(tenant)]).await;
             hub.hosts.lock().insert(Arc::clone(name), host.expect("the runtime can start actors"));
         }

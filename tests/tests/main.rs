@@ -9,6 +9,7 @@ mod journals;
 mod lab;
 mod leases;
 mod mesh;
+mod operating;
 mod outside;
 mod ports;
 mod simulator;

@@ -12,6 +12,7 @@ use conversa_actors::cell::machine::Answer;
 use conversa_actors::host::Host;
 use conversa_actors::letter::Payload;
 use conversa_actors::lobby::{Out, Socket};
+use conversa_actors::port::later::FIELD;
 use conversa_actors::tenant::{AgentSetting, Tenant};
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{
@@ -282,6 +283,41 @@ async fn what_is_said_while_a_conversation_moves_is_said_once_and_shown_to_all()
         client.until("the end", |client| client.shown[&conversation.key].last() == Some(&head)).await;
     }
     check(&hub, [&visitor, &agent], &conversation, 80).await;
+}
+
+/// True when the field that only the next version knows is in it.
+fn is_of_the_next_version(bytes: &[u8]) -> bool {
+    bytes.windows(FIELD.len()).any(|window| window == FIELD.as_bytes())
+}
+
+/// An upgrade, one node after the other: those of the next version add a field to all that they store and send, and send frames of a kind
+/// that those before do not know. What is said while the conversation moves between both is said once and shown to all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_two_versions_serve_a_conversation_in_turn_and_lose_nothing() {
+    let hub = Hub::mixed(&NODES, &["n2", "n3"], &acme()).await;
+    let (mut visitor, mut agent, conversation) = assigned(&hub).await;
+    let mut n = 0;
+    // "n1" takes over from either of the next version, and either of these from it.
+    for to in ["n1", "n3", "n1", "n2", "n1", "n2"] {
+        n += 1;
+        visitor.say(&conversation, AuthorKind::Visitor, n).await.expect("visitors may speak");
+        let moving = {
+            let (hub, shard) = (Arc::clone(&hub), conversation.shard());
+            tokio::spawn(async move { hub.hand_over(&[shard], to).await })
+        };
+        agent.say(&conversation, AuthorKind::Agent, n).await.map(drop).or_else(once).expect("it is assigned");
+        moving.await.expect("it moves");
+    }
+    hub.cut("n1", "n2");
+    hub.join("n1", "n2");
+    let head = heads(&hub, &conversation).await;
+    for client in [&mut visitor, &mut agent] {
+        client.until("the end", |client| client.shown[&conversation.key].last() == Some(&head)).await;
+    }
+    check(&hub, [&visitor, &agent], &conversation, 12).await;
+    let log = hub.host("n1").read_log(&conversation, 0, 10_000).await.expect("the owner answers");
+    let (next, own): (Vec<_>, Vec<_>) = log.iter().partition(|entry| is_of_the_next_version(&entry.body));
+    assert!(next.len() > 4 && own.len() > 2, "both have written: {} and {}", next.len(), own.len());
 }
 
 /// Said before: its outcome was unknown.

@@ -13,6 +13,8 @@ use tokio::sync::Semaphore;
 use super::error::never_written;
 use super::read::bucket_of;
 use super::{Inner, signed};
+use crate::clock::Began;
+use crate::state::State;
 
 /// Largest sum of one append's bodies, bytes: one mutation, far below what servers take by default (16 MiB).
 pub(super) const APPEND_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -25,7 +27,18 @@ const REQUESTS_MAX: usize = 1024;
 /// Logs whose head is remembered; beyond it those without a write under way are forgotten, and looked up when they are written again.
 const HEADS_MAX: usize = 131_072;
 
-type Outcome = Done<Result<(), AppendError>>;
+/// Who waits for an append, and since when.
+struct Outcome {
+    done: Done<Result<(), AppendError>>,
+    since: Began,
+}
+
+impl Outcome {
+    fn tell(self, state: &State, outcome: Result<(), AppendError>) {
+        state.append_times.count_time(self.since.until(Began::now()));
+        (self.done)(outcome);
+    }
+}
 
 /// The end of a log, as its owner knows it.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +87,7 @@ struct Turn {
     known: Known,
 }
 
-pub(super) fn append(inner: &Arc<Inner>, append: Append, done: Outcome) {
+pub(super) fn append(inner: &Arc<Inner>, append: Append, done: Done<Result<(), AppendError>>) {
     if is_too_large(&append) {
         return done(Err(AppendError::TooLarge));
     }
@@ -82,10 +95,12 @@ pub(super) fn append(inner: &Arc<Inner>, append: Append, done: Outcome) {
         return done(Ok(()));
     }
     let address = append.address.clone();
-    match inner.logs.enter(append, done) {
+    match inner.logs.enter(append, Outcome { done, since: Began::now() }) {
         Ok(true) => drop(tokio::spawn(run(Arc::clone(inner), address))),
         Ok(false) => {}
-        Err(done) => done(Err(AppendError::Unavailable("too many appends to this log wait".into()))),
+        Err(refused) => {
+            (refused.done)(Err(AppendError::Unavailable("too many appends to this log wait".into())));
+        }
     }
 }
 
@@ -118,16 +133,16 @@ async fn run(inner: Arc<Inner>, address: Address) {
                 }
                 inner.logs.remember(&address, known);
                 for done in told {
-                    done(outcome.clone());
+                    done.tell(&inner.state, outcome.clone());
                 }
             }
             Ok(false) => {
                 inner.logs.remember(&address, known);
-                done(Ok(()));
+                done.tell(&inner.state, Ok(()));
             }
             Err(error) => {
                 inner.logs.remember(&address, known);
-                done(Err(error));
+                done.tell(&inner.state, Err(error));
             }
         }
     }
@@ -246,6 +261,7 @@ impl Inner {
         };
         self.state.commits.fetch_add(1, Ordering::Relaxed);
         self.state.writes.fetch_add(bodies.len() as u64, Ordering::Relaxed);
+        self.state.append_events.count(bodies.len() as u64);
         if self.state.failing.swap(written.is_err(), Ordering::Relaxed) != written.is_err() {
             match &written {
                 Ok(()) => tracing::info!("the store can write again"),

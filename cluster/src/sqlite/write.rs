@@ -11,14 +11,15 @@ use rusqlite::{CachedStatement, Connection, params};
 
 use super::State;
 use super::heads::{Head, Heads};
+use crate::clock::Began;
 
 /// Jobs in one transaction at most.
 const TOGETHER_MAX: usize = 1_024;
 
 /// Something to write.
 pub(super) enum Job {
-    /// Events.
-    Append(Append, Done<Result<(), AppendError>>),
+    /// Events, and since when they wait.
+    Append(Append, Done<Result<(), AppendError>>, Began),
     /// Rows.
     Put(Vec<Row>, Done<Result<(), StoreError>>),
 }
@@ -27,8 +28,15 @@ const INSERT: &str = "INSERT INTO event(id, stream, seq, epoch, body) VALUES(?1,
 
 /// What is to be told once the transaction is on the disk.
 enum Told {
-    Append(Done<Result<(), AppendError>>, Result<(), AppendError>),
+    Append(Done<Result<(), AppendError>>, Result<(), AppendError>, Waited),
     Put(Done<Result<(), StoreError>>),
+}
+
+/// What is counted of an append.
+#[derive(Clone, Copy)]
+struct Waited {
+    since: Began,
+    events: usize,
 }
 
 /// Jobs in a transaction from which on the next one waits for company: a [`STEP`], and another if [`COMPANY`] more came in it.
@@ -114,13 +122,15 @@ impl Teller {
 fn tell(told: Vec<Told>, outcome: &Result<(), Failed>) {
     for one in told {
         match (one, outcome) {
-            (Told::Append(done, result), Ok(())) => done(result),
+            (Told::Append(done, result, _), Ok(())) => done(result),
             (Told::Put(done), Ok(())) => done(Ok(())),
             // A transaction that failed before its commit was never written; whether a failed commit was is not known.
-            (Told::Append(done, _), Err((error, false))) => {
+            (Told::Append(done, ..), Err((error, false))) => {
                 done(Err(AppendError::Unavailable(error.to_string())))
             }
-            (Told::Append(done, _), Err((error, true))) => done(Err(AppendError::Unknown(error.to_string()))),
+            (Told::Append(done, ..), Err((error, true))) => {
+                done(Err(AppendError::Unknown(error.to_string())))
+            }
             (Told::Put(done), Err((error, _))) => done(Err(StoreError(error.to_string()))),
         }
     }
@@ -140,6 +150,7 @@ fn commit(
     }
     state.commits.fetch_add(1, Ordering::Relaxed);
     state.writes.fetch_add(told.len() as u64, Ordering::Relaxed);
+    count(&told, state);
     if let Err((error, _)) = &outcome {
         if !state.failing.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "the store cannot write: nothing is accepted until it can");
@@ -148,6 +159,21 @@ fn commit(
         state.failing.store(false, Ordering::Relaxed);
     }
     (told, outcome)
+}
+
+/// Counts the appends of one transaction, whose outcome is known now.
+fn count(told: &[Told], state: &State) {
+    let now = Began::now();
+    let mut together = 0;
+    for one in told {
+        if let Told::Append(_, result, waited) = one {
+            state.append_times.count_time(waited.since.until(now));
+            together += if result.is_ok() { waited.events as u64 } else { 0 };
+        }
+    }
+    if together > 0 {
+        state.append_events.count(together);
+    }
 }
 
 /// The error, and whether it came from the commit itself.
@@ -187,7 +213,9 @@ fn write_all(
             Ok(())
         });
         told.push(match job {
-            Job::Append(_, done) => Told::Append(done, result),
+            Job::Append(append, done, since) => {
+                Told::Append(done, result, Waited { since, events: append.bodies.len() })
+            }
             Job::Put(_, done) => Told::Put(done),
         });
     }
@@ -220,7 +248,7 @@ fn write_one(
     job: &Job,
 ) -> rusqlite::Result<Result<(), AppendError>> {
     match job {
-        Job::Append(append, _) => write_events(connection, insert, heads, append),
+        Job::Append(append, ..) => write_events(connection, insert, heads, append),
         Job::Put(rows, _) => {
             for row in rows {
                 write_row(connection, row)?;

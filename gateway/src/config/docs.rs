@@ -327,6 +327,40 @@ mod tests {
     };
     use super::*;
 
+    /// Words in backticks, and the text between fences of TOML.
+    fn operators_page() -> (Vec<String>, Vec<String>) {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operating.md");
+        let page = std::fs::read_to_string(file).expect("the operators' page is there");
+        let fences: Vec<&str> = page.split("```").collect();
+        let toml = fences.iter().skip(1).step_by(2).filter_map(|fence| fence.strip_prefix("toml\n"));
+        let words = fences.iter().step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+        (words.map(str::to_owned).collect(), toml.map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn the_operators_page_names_only_keys_that_exist() {
+        let tables: Vec<&str> =
+            DOCS.iter().map(|(path, _)| *path).filter(|path| !path.contains('.')).collect();
+        let (words, examples) = operators_page();
+        let is_key = |word: &&String| {
+            let in_key = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.');
+            word.chars().all(in_key) && word.split_once('.').is_some_and(|(table, _)| tables.contains(&table))
+        };
+        let keys: Vec<&String> = words.iter().filter(is_key).collect();
+        assert!(keys.len() > 20, "{keys:?}");
+        for key in keys {
+            assert!(
+                DOCS.iter().any(|(path, _)| path == key),
+                "docs/operating.md names {key}, which is no key"
+            );
+        }
+        assert_eq!(examples.len(), 1);
+        let example: Config = toml::from_str(&examples[0]).expect("it is a configuration");
+        example.check().expect("its values are right");
+        let cluster = example.cluster.settings(&example.node.name, std::path::Path::new("/etc/conversa"));
+        assert!(cluster.expect("it is right").is_some(), "it takes part in a cluster");
+    }
+
     #[test]
     fn every_key_is_explained_and_what_is_printed_can_be_read_again() {
         let mut tenant = sample::company();

@@ -7,13 +7,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use conversa_benches::clock;
 use conversa_benches::door::{Door, Guests, Kind};
 use conversa_benches::procstat;
 use conversa_benches::protocol::conversa::{Directory, Seat};
+use conversa_benches::{clock, http};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -23,7 +22,6 @@ use crate::company::{Company, ID_PREFIX, configuration};
 /// What a server prints when it is ready, before its port.
 const READY: &str = "listening on http://127.0.0.1:";
 const START: Duration = Duration::from_secs(60);
-const HTTP: Duration = Duration::from_secs(10);
 /// A process is at rest when it takes less than this, seconds, in each of `REST_STEPS` steps of `REST_STEP_MS`.
 const REST_CPU_S: f64 = 0.015;
 const REST_STEP_MS: u64 = 200;
@@ -177,28 +175,7 @@ impl Server {
 
     /// Asks the node something over HTTP, with a token.
     pub(crate) async fn get_as(&self, path: &str, token: &str) -> Result<String> {
-        let asking = async {
-            let mut tcp = TcpStream::connect(("127.0.0.1", self.port)).await?;
-            let proof =
-                if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
-            let request = format!(
-                "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{proof}Connection: close\r\n\r\n",
-                self.port
-            );
-            tcp.write_all(request.as_bytes()).await?;
-            let mut answer = Vec::new();
-            tcp.read_to_end(&mut answer).await?;
-            Ok::<_, anyhow::Error>(String::from_utf8_lossy(&answer).into_owned())
-        };
-        let answer = timeout(HTTP, asking)
-            .await
-            .with_context(|| format!("GET {path} took longer than {HTTP:?}"))??;
-        ensure!(
-            answer.starts_with("HTTP/1.1 200"),
-            "GET {path}: {}",
-            answer.lines().next().unwrap_or_default()
-        );
-        Ok(answer)
+        http::get(self.port, path, token).await
     }
 
     /// A node's gauge; `None` when it has no such.
