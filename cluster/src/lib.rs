@@ -7,6 +7,7 @@ pub mod cql;
 pub mod fabric;
 pub mod lease;
 pub mod link;
+pub mod log;
 pub mod member;
 pub mod membership;
 pub mod node;
@@ -16,6 +17,7 @@ pub mod register;
 pub mod sqlite;
 mod state;
 mod steady;
+pub mod ticks;
 
 pub use state::State;
-pub use steady::Steady;
+pub use steady::{Steady, is_definite};
