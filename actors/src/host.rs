@@ -20,8 +20,8 @@ use conversa_engine::time::Time;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
-pub use far::FarAsker;
-pub(crate) use far::{Ear, Far};
+pub(crate) use far::Ear;
+pub use far::{AGAIN, Far, FarAsker, Home, Page, Route, WAKE_AGAIN};
 pub use meters::Meters;
 pub use perform::Performed;
 pub use roster::Seat;
@@ -40,7 +40,6 @@ use crate::registry;
 use crate::tenant::{InForce, Tenant};
 use crate::watcher::Gathering;
 use alarm::{Alarm, Bell};
-use far::Route;
 use roster::Roster;
 use shards::Shards;
 
@@ -277,16 +276,7 @@ impl Host {
     pub(crate) fn deliver(self: &Arc<Self>, to: &Address, input: Input) -> Result<(), Box<Input>> {
         match &self.far {
             None => self.deliver_here(to, input),
-            Some(_) => self.deliver_since(to, input, self.now()),
-        }
-    }
-
-    /// The same, of an input that came at `since`.
-    fn deliver_since(self: &Arc<Self>, to: &Address, input: Input, since: Time) -> Result<(), Box<Input>> {
-        match (self.route(to.shard()), &self.far) {
-            (Route::Here, _) | (_, None) => self.deliver_here(to, input),
-            (Route::There(node), Some(far)) => self.forward(far, &node, to, input, since),
-            (Route::Nowhere, Some(far)) => far.park(since, to, input),
+            Some(far) => far.deliver(self, to, input, self.now()),
         }
     }
 

@@ -62,7 +62,8 @@ impl Default for Lobby {
 
 impl Lobby {
     /// The sockets of one node among others.
-    pub(crate) fn among(far: Option<Arc<Far>>) -> Self {
+    #[must_use]
+    pub fn among(far: Option<Arc<Far>>) -> Self {
         Self { topics: Topics::among(far.clone()), far, ..Self::default() }
     }
 

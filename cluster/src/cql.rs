@@ -11,7 +11,6 @@ mod register;
 mod rows;
 mod schema;
 mod statements;
-mod takeover;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,11 +27,13 @@ use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
+use tokio::sync::Semaphore;
 
+use crate::clock::Began;
 use crate::register::{ChangeError, Held, Register};
 use crate::state::State;
-use log::Logs;
-use rows::Ticks;
+use crate::log::Logs;
+use crate::ticks::Ticks;
 use statements::Statements;
 
 pub use schema::SchemaError;
@@ -99,10 +100,14 @@ pub enum OpenError {
     Prepare(String),
 }
 
+/// Requests at the store at a time; the others wait, one for each log at most.
+const REQUESTS_MAX: usize = 1024;
+
 /// A store on CQL.
 #[derive(Debug)]
 pub struct Cql {
     inner: Arc<Inner>,
+    logs: Arc<Logs<Inner>>,
 }
 
 /// What tasks of the store share.
@@ -110,7 +115,7 @@ pub struct Cql {
 pub(crate) struct Inner {
     session: Arc<Session>,
     statements: Statements,
-    logs: Logs,
+    requests: Semaphore,
     ticks: Ticks,
     state: Arc<State>,
 }
@@ -129,11 +134,12 @@ impl Cql {
         let inner = Inner {
             session,
             statements,
-            logs: Logs::default(),
+            requests: Semaphore::new(REQUESTS_MAX),
             ticks: Ticks::default(),
             state: Arc::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        Ok(Self { logs: Arc::new(Logs::new(Arc::clone(&inner))), inner })
     }
 
     /// How the store fares.
@@ -225,7 +231,14 @@ fn signed(number: u64) -> i64 {
 
 impl Journal for Cql {
     fn append(&self, append: Append, done: Done<Result<(), AppendError>>) {
-        log::append(&self.inner, append, done);
+        let (state, since) = (Arc::clone(&self.inner.state), Began::now());
+        let done = move |outcome| {
+            state.append_times.count_time(since.until(Began::now()));
+            done(outcome);
+        };
+        if let Some(writing) = self.logs.append(append, Box::new(done)) {
+            tokio::spawn(writing);
+        }
     }
 
     fn read(

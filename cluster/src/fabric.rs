@@ -1,7 +1,7 @@
 //! One node among others, held together: what the view says, the links, and the host of the cells. It decides nothing: the
 //! membership says what is served, the host does it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::link::{self, Handler, LinkError, LinkSettings, Links, QueueBounds, Se
 use crate::member::machine::{Me, Over};
 use crate::member::view::View;
 use crate::member::{Life, Timing};
-use crate::membership::{Membership, Owned};
+use crate::membership::{Conduct, Membership, Orders, Owned};
 use crate::place;
 use crate::register::Register;
 
@@ -65,9 +65,9 @@ pub enum JoinError {
     Links(#[from] LinkError),
 }
 
-/// Who serves which shard by the latest view.
+/// Who serves which shard by a view.
 #[derive(Debug, Default)]
-struct Placed {
+pub struct Placed {
     view: u64,
     nodes: Vec<Arc<str>>,
     /// Index of the owner, by shard.
@@ -75,7 +75,9 @@ struct Placed {
 }
 
 impl Placed {
-    fn of(view: &View) -> Self {
+    /// By this view.
+    #[must_use]
+    pub fn of(view: &View) -> Self {
         let members = view.placed();
         let nodes: Vec<Arc<str>> = members.iter().map(|member| Arc::clone(&member.node)).collect();
         let owners = (0..SHARDS).map(|shard| {
@@ -85,7 +87,9 @@ impl Placed {
         Self { view: view.version, owners: owners.collect(), nodes: nodes.clone() }
     }
 
-    fn owner(&self, shard: u16) -> Option<Arc<str>> {
+    /// The node that serves a shard, or soon will.
+    #[must_use]
+    pub fn owner(&self, shard: u16) -> Option<Arc<str>> {
         self.owners.get(usize::from(shard)).and_then(|owner| self.nodes.get(*owner)).cloned()
     }
 }
@@ -298,38 +302,24 @@ impl Fabric {
 /// Has the host serve what this node owns, as that changes.
 async fn conduct(shared: Arc<Shared>, host: Weak<Host>) {
     let mut owned = shared.membership.owned();
-    let mut served: BTreeMap<u16, u64> = BTreeMap::new();
-    let mut stopping: BTreeMap<u16, u64> = BTreeMap::new();
+    let mut conduct = Conduct::default();
     loop {
         let now = owned.borrow_and_update().clone();
         let Some(host) = host.upgrade() else { return };
         follow(&shared, &now);
-        stopping.retain(|shard, epoch| now.stopping.get(shard) == Some(epoch));
-        let stops: Vec<(u16, u64)> = now.stopping.iter().map(|(shard, epoch)| (*shard, *epoch)).collect();
-        let stops: Vec<_> = stops
-            .into_iter()
-            .filter(|(shard, epoch)| stopping.insert(*shard, *epoch) != Some(*epoch))
-            .collect();
-        if !stops.is_empty() {
-            let shards: Vec<u16> = stops.iter().map(|(shard, _)| *shard).collect();
-            served.retain(|shard, _| !shards.contains(shard));
+        let Orders { stop, gain } = conduct.follow(&now);
+        if !stop.is_empty() {
+            let shards: Vec<u16> = stop.iter().map(|(shard, _)| *shard).collect();
             let (shared, host) = (Arc::clone(&shared), Arc::clone(&host));
             tokio::spawn(async move {
                 host.let_go(&shards).await;
-                shared.membership.stopped(stops).await;
+                shared.membership.stopped(stop).await;
             });
         }
-        let gained: Vec<(u16, u64)> = now
-            .served
-            .iter()
-            .map(|(shard, epoch)| (*shard, *epoch))
-            .filter(|(shard, epoch)| served.get(shard) != Some(epoch))
-            .collect();
-        if gained.is_empty() {
+        if gain.is_empty() {
             host.moved();
         } else {
-            served.extend(gained.iter().copied());
-            host.gain(&gained);
+            host.gain(&gain);
         }
         drop(host);
         if owned.changed().await.is_err() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use conversa_actors::address::Address;
-use conversa_actors::port::{Append, AppendError, Done, Entry, Journal, StoreError};
+use conversa_actors::port::{Append, AppendError, Done, Entry, Journal, Row, RowKey, Rows, StoreError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -199,11 +199,11 @@ impl Lease {
         }
     }
 
-    /// A journal that acknowledges only while this lease is held.
+    /// A store that acknowledges only while this lease is held.
     #[must_use]
-    pub fn guard<J: Journal + 'static>(&self, journal: Arc<J>) -> Leased<J> {
+    pub fn guard<S>(&self, store: Arc<S>) -> Leased<S> {
         let term = Arc::clone(&self.term);
-        Leased::new(journal, Arc::new(move || term.holds()))
+        Leased::new(store, Arc::new(move || term.holds()))
     }
 
     /// Gives it back, so that the next need not wait. A failure only makes the next wait.
@@ -250,25 +250,28 @@ async fn renew(
     }
 }
 
-/// A journal that writes and acknowledges only while a lease is held. What was written without being acknowledged is of unknown outcome
-/// until the lease is renewed, or for ever.
-pub struct Leased<J> {
-    journal: Arc<J>,
+/// A store that writes and acknowledges only while a lease is held. What was written without being acknowledged is of unknown outcome
+/// until the lease is renewed, or for ever. Rows are stamped when they are written: those of an owner that stood still past its lease would
+/// stand over its successor's.
+pub struct Leased<S> {
+    store: Arc<S>,
     holds: Holds,
 }
+
+const LAPSED: &str = "this node's lease is not renewed";
 
 /// True while whoever serves the store may acknowledge.
 pub type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
 
-impl<J> Leased<J> {
-    /// Wraps a journal.
+impl<S> Leased<S> {
+    /// Wraps a store.
     #[must_use]
-    pub fn new(journal: Arc<J>, holds: Holds) -> Self {
-        Self { journal, holds }
+    pub fn new(store: Arc<S>, holds: Holds) -> Self {
+        Self { store, holds }
     }
 }
 
-impl<J> std::fmt::Debug for Leased<J> {
+impl<S> std::fmt::Debug for Leased<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Leased").field("holds", &(self.holds)()).finish_non_exhaustive()
     }
@@ -276,12 +279,11 @@ impl<J> std::fmt::Debug for Leased<J> {
 
 impl<J: Journal + 'static> Journal for Leased<J> {
     fn append(&self, append: Append, done: Done<Result<(), AppendError>>) {
-        const LAPSED: &str = "this node's lease is not renewed";
         if !(self.holds)() {
             return done(Err(AppendError::Unavailable(LAPSED.into())));
         }
         let holds = Arc::clone(&self.holds);
-        self.journal.append(
+        self.store.append(
             append,
             Box::new(move |outcome| match outcome {
                 Ok(()) if !holds() => done(Err(AppendError::Unknown(LAPSED.into()))),
@@ -296,20 +298,43 @@ impl<J: Journal + 'static> Journal for Leased<J> {
         after: u64,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        let read = self.journal.read(address, after, limit);
+        let read = self.store.read(address, after, limit);
         async move {
             let found = read.await?;
             // Later owners may have written what this one has not seen.
             if (self.holds)() {
                 Ok(found)
             } else {
-                Err(StoreError("this node's lease is not renewed".into()))
+                Err(StoreError(LAPSED.into()))
             }
         }
         .boxed()
     }
 
     fn keys(&self, of: &Address, limit: usize) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.journal.keys(of, limit)
+        self.store.keys(of, limit)
+    }
+}
+
+impl<R: Rows + 'static> Rows for Leased<R> {
+    fn put(&self, rows: Vec<Row>, done: Done<Result<(), StoreError>>) {
+        if !(self.holds)() {
+            return done(Err(StoreError(LAPSED.into())));
+        }
+        self.store.put(rows, done);
+    }
+
+    fn get(&self, key: &RowKey) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>> {
+        self.store.get(key)
+    }
+
+    fn scan(
+        &self,
+        table: &'static str,
+        partition: &str,
+        after: &str,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(String, Bytes)>, StoreError>> {
+        self.store.scan(table, partition, after, limit)
     }
 }

@@ -9,6 +9,7 @@ pub mod formats;
 pub mod histogram;
 pub mod lease;
 pub mod link;
+pub mod log;
 pub mod member;
 pub mod membership;
 pub mod node;
@@ -18,6 +19,7 @@ pub mod register;
 pub mod sqlite;
 mod state;
 mod steady;
+pub mod ticks;
 
 pub use state::State;
-pub use steady::Steady;
+pub use steady::{Steady, is_definite};

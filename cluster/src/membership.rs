@@ -44,6 +44,62 @@ pub struct Owned {
     pub over: Option<Over>,
 }
 
+impl Owned {
+    /// What a machine says now; true when it says something else than before. `changes` is the machine's count that was followed last.
+    pub fn follow(&mut self, machine: &Machine, changes: &mut u64) -> bool {
+        let (life, over, addresses) = (machine.life(), machine.over(), machine.addresses());
+        let changed = machine.changes() != std::mem::replace(changes, machine.changes());
+        let moved = *self.addresses != addresses;
+        let news = self.life != life
+            || self.over != over
+            || self.view.version != machine.view().version
+            || moved
+            || changed;
+        if moved {
+            self.addresses = Arc::new(addresses);
+        }
+        (self.life, self.over) = (life, over);
+        self.view = Arc::clone(machine.view());
+        if changed {
+            let owned = machine.owned();
+            self.served = Arc::new(owned.map(|owned| owned.served().collect()).unwrap_or_default());
+            self.stopping = Arc::new(owned.map(|owned| owned.stopping().collect()).unwrap_or_default());
+        }
+        news
+    }
+}
+
+/// What a host was told to serve, and what of it to let go: from one [`Owned`] to a later one, whatever was between them.
+#[derive(Debug, Default)]
+pub struct Conduct {
+    served: BTreeMap<u16, u64>,
+    stopping: BTreeMap<u16, u64>,
+}
+
+/// What a host is told to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// Shards to let go; when nothing of them is under way, [`Membership::stopped`] with these epochs.
+    pub stop: Vec<(u16, u64)>,
+    /// Shards to serve, under these epochs.
+    pub gain: Vec<(u16, u64)>,
+}
+
+impl Conduct {
+    /// What follows from what is owned now.
+    pub fn follow(&mut self, now: &Owned) -> Orders {
+        self.stopping.retain(|shard, epoch| now.stopping.get(shard) == Some(epoch));
+        let mut stop: Vec<(u16, u64)> = now.stopping.iter().map(|(shard, epoch)| (*shard, *epoch)).collect();
+        stop.retain(|(shard, epoch)| self.stopping.insert(*shard, *epoch) != Some(*epoch));
+        for (shard, _) in &stop {
+            self.served.remove(shard);
+        }
+        let mut gain: Vec<(u16, u64)> = now.served.iter().map(|(shard, epoch)| (*shard, *epoch)).collect();
+        gain.retain(|(shard, epoch)| self.served.insert(*shard, *epoch) != Some(*epoch));
+        Orders { stop, gain }
+    }
+}
+
 /// A node's membership. Dropped, the node stands still and is taken out by the others.
 #[derive(Debug)]
 pub struct Membership {
@@ -192,28 +248,8 @@ impl Shell {
     }
 
     fn publish(&mut self) {
-        let (life, over) = (self.machine.life(), self.machine.over());
-        let addresses = self.machine.addresses();
-        let changed =
-            self.machine.changes() != std::mem::replace(&mut self.published, self.machine.changes());
-        self.publish.send_if_modified(|before| {
-            let news = before.life != life
-                || before.over != over
-                || before.view.version != self.machine.view().version
-                || *before.addresses != addresses
-                || changed;
-            if *before.addresses != addresses {
-                before.addresses = Arc::new(addresses);
-            }
-            (before.life, before.over) = (life, over);
-            before.view = Arc::clone(self.machine.view());
-            if changed {
-                let owned = self.machine.owned();
-                before.served = Arc::new(owned.map(|owned| owned.served().collect()).unwrap_or_default());
-                before.stopping = Arc::new(owned.map(|owned| owned.stopping().collect()).unwrap_or_default());
-            }
-            news
-        });
+        let (machine, published) = (&self.machine, &mut self.published);
+        self.publish.send_if_modified(|owned| owned.follow(machine, published));
     }
 }
 

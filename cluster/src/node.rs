@@ -103,9 +103,10 @@ impl Node {
     ) -> Result<Self, StartError> {
         let store = Arc::new(Cql::open(settings).await?);
         let lease = Lease::acquire(Arc::clone(&store) as Arc<dyn Register>, SERVES, name).await?;
-        let journal = Arc::new(Steady::new(Arc::new(lease.guard(Arc::clone(&store)))));
+        let leased = Arc::new(lease.guard(Arc::clone(&store)));
+        let journal = Arc::new(Steady::new(Arc::clone(&leased)));
         let owner = (lease.epoch(), Arc::clone(store.state()), Kept::Cql(lease));
-        Self::host_cells(journal, store, owner, bounds, tenants, outside).await
+        Self::host_cells(journal, leased, owner, bounds, tenants, outside).await
     }
 
     /// The same on a CQL store that several nodes serve together; [`Node::wake`] begins to serve.
@@ -123,10 +124,11 @@ impl Node {
         let store = Arc::new(Cql::open(store).await?);
         let register = formats.register(Arc::clone(&store) as Arc<dyn Register>);
         let fabric = Arc::new(Fabric::join(register, cluster).await?);
-        let journal = Arc::new(Steady::new(Arc::new(Leased::new(Arc::clone(&store), fabric.holds()))));
+        let leased = Arc::new(Leased::new(Arc::clone(&store), fabric.holds()));
+        let journal = Arc::new(Steady::new(Arc::clone(&leased)));
         // Of each shard the view says the epoch.
         let owner = (0, Arc::clone(store.state()), Kept::Shared(fabric));
-        Self::host_cells(journal, store, owner, bounds, tenants, outside).await
+        Self::host_cells(journal, leased, owner, bounds, tenants, outside).await
     }
 
     async fn host_cells(

@@ -24,7 +24,17 @@ impl<J: Journal + 'static> Steady<J> {
     }
 }
 
-/// `doubt`: an attempt before may have been written, so that a store which cannot write now says nothing about it.
+/// True for an outcome that says what became of an append. `doubt`: an attempt before may have been written, so that a store which cannot
+/// write now says nothing about it.
+#[must_use]
+pub fn is_definite(outcome: &Result<(), AppendError>, doubt: bool) -> bool {
+    match outcome {
+        Err(AppendError::Unknown(_)) => false,
+        Err(AppendError::Unavailable(_)) => !doubt,
+        _ => true,
+    }
+}
+
 fn attempt<J: Journal + 'static>(
     journal: Arc<J>,
     append: Append,
@@ -35,16 +45,16 @@ fn attempt<J: Journal + 'static>(
     let (again, runtime) = ((Arc::clone(&journal), append.clone()), tokio::runtime::Handle::current());
     journal.append(
         append,
-        Box::new(move |outcome| match (outcome, doubt) {
-            (Err(AppendError::Unknown(why)), _) | (Err(AppendError::Unavailable(why)), true) => {
-                let (journal, append) = again;
-                tracing::warn!(address = %append.address, first = append.first, why, "the outcome of an append is unknown: repeating it");
-                runtime.spawn(async move {
-                    tokio::time::sleep(pause).await;
-                    attempt(journal, append, (pause * 2).min(PAUSE_MAX), true, done);
-                });
+        Box::new(move |outcome| {
+            if is_definite(&outcome, doubt) {
+                return done(outcome);
             }
-            (definite, _) => done(definite),
+            let (journal, append) = again;
+            tracing::warn!(address = %append.address, first = append.first, ?outcome, "the outcome of an append is unknown: repeating it");
+            runtime.spawn(async move {
+                tokio::time::sleep(pause).await;
+                attempt(journal, append, (pause * 2).min(PAUSE_MAX), true, done);
+            });
         }),
     );
 }

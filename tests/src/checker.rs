@@ -5,6 +5,7 @@ mod desk;
 mod handover;
 mod letters;
 mod messages;
+mod owners;
 mod phases;
 mod streams;
 mod time;
@@ -62,6 +63,7 @@ pub fn check(history: &History) -> Vec<Violation> {
     time::check(history, &mut findings);
     letters::check(history, &mut findings);
     derived::check(history, &mut findings);
+    owners::check(history, &mut findings);
     findings.0
 }
 

@@ -59,6 +59,47 @@ pub struct History {
     pub refolded: Vec<(&'static str, Refolded)>,
     /// Slots of watchers whose totals are not the sum of what they have stored.
     pub wrong_totals: Vec<String>,
+    /// Who owned what; nothing when there was one node.
+    pub owners: Owners,
+}
+
+/// Who wrote which log, where there are several nodes.
+#[derive(Clone, Debug, Default)]
+pub struct Owners {
+    /// All appends that were acknowledged to a cell, in the order of the acknowledgements.
+    pub commits: Vec<Commit>,
+    /// Digests of what stands in each log at the end, by place.
+    pub kept: BTreeMap<String, BTreeMap<u64, u64>>,
+    /// The letters that have caused events, in the order of these, by log of the receiver.
+    pub marks: BTreeMap<String, Vec<Mark>>,
+    /// What was seen to be wrong while it happened, and at the end.
+    pub wrong: Vec<String>,
+}
+
+/// An acknowledged append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// To which log.
+    pub log: String,
+    /// By which life of which node.
+    pub by: String,
+    /// Under which epoch.
+    pub epoch: u64,
+    /// From which place on.
+    pub first: u64,
+    /// Digests of the events.
+    pub digests: Vec<u64>,
+}
+
+/// A letter that has caused events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Whose.
+    pub from: String,
+    /// Which of the sender's.
+    pub letter: (u64, u32),
+    /// The first event that it has caused.
+    pub seq: u64,
 }
 
 /// A message that a client wrote; its text is unlike every other's.

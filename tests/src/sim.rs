@@ -9,6 +9,7 @@ mod acts;
 mod agenda;
 mod chance;
 mod client;
+pub mod cluster;
 mod collect;
 mod company;
 mod errand;
@@ -34,6 +35,7 @@ use crate::history::History;
 use agenda::{Action, Agenda};
 use chance::Chance;
 use client::{Client, Part};
+use cluster::Cluster;
 use node::Node;
 use rates::Rates;
 use talk::Talk;
@@ -95,7 +97,9 @@ struct World {
     /// The company as the cores see it, and as it is.
     tenant: Arc<Tenant>,
     company: Arc<Tenant>,
-    node: Node,
+    nodes: Vec<Node>,
+    /// What several nodes share.
+    cluster: Option<Box<Cluster>>,
     talks: Vec<Talk>,
     clients: Vec<Client>,
     history: History,
@@ -105,8 +109,8 @@ struct World {
     calm: bool,
     /// Nobody does anything at all.
     silent: bool,
-    /// The node dies after the step in hand.
-    doomed: bool,
+    /// This node dies after the step in hand.
+    doomed: Option<usize>,
     /// Prints what happens.
     aloud: bool,
     steps: u64,
@@ -129,7 +133,8 @@ impl World {
                 company::of(seed)
             },
             company: company::of(seed),
-            node: Node::default(),
+            nodes: vec![Node::default()],
+            cluster: None,
             talks: Vec::new(),
             clients: Vec::new(),
             history: History::default(),
@@ -137,7 +142,7 @@ impl World {
             plant,
             calm: false,
             silent: false,
-            doomed: false,
+            doomed: None,
             aloud: false,
             steps: 0,
             crashes: 0,
@@ -147,7 +152,7 @@ impl World {
             plant.worsen(&mut world.rates);
         }
         world.people();
-        world.agenda.put(BEGIN, Action::Boot);
+        world.agenda.put(BEGIN, Action::Boot(0));
         world.agenda.put(BEGIN, Action::Sweep);
         world.agenda.put(BEGIN.after_ms(500), Action::Misfortune);
         world
@@ -180,40 +185,45 @@ impl World {
         while let Some((at, action)) = self.agenda.next(until) {
             self.now = self.now.max(at);
             self.happen(action);
-            if std::mem::take(&mut self.doomed) {
-                self.crash_node();
+            if let Some(n) = self.doomed.take() {
+                self.crash_node(n);
             }
+            self.settle();
             self.go_on();
         }
         self.now = until;
     }
 
     fn happen(&mut self, action: Action) {
-        let here = self.node.life;
+        if let Some(until) = self.stands_still(&action) {
+            return self.agenda.put(until, action);
+        }
+        let lives = |life: agenda::Life| self.nodes[life.node].life == life;
         match action {
-            Action::Store(life, job) if life == here => self.store_works(life, job),
-            Action::Back { life, to, cell, input } if life == here => self.back(&to, cell, input),
-            Action::Deliver { life, to, input, starts } if life == here => {
+            Action::Store(life, job) if lives(life) => self.store_works(life, job),
+            Action::Back { life, to, cell, input } if lives(life) => self.back(life.node, &to, cell, input),
+            Action::Deliver { life, to, input, starts } if lives(life) => {
                 if starts {
                     // Whoever sent it sends it again, or does without.
-                    let _ = self.deliver(&to, input);
+                    let _ = self.deliver(life.node, &to, input);
                 } else {
-                    self.deliver_awake(&to, input);
+                    self.deliver_to_awake(life.node, &to, input);
                 }
             }
-            Action::Ring { life, of, bell } if life == here => self.ring(&of, bell),
-            Action::Resume { life, of, cell } if life == here => self.resume(&of, cell),
-            Action::Grace(life, agent) if life == here => self.grace_over(&agent),
+            Action::Ring { life, of, bell } if lives(life) => self.ring(life.node, &of, bell),
+            Action::Resume { life, of, cell } if lives(life) => self.resume(life.node, &of, cell),
+            Action::Grace(life, agent) if lives(life) => self.grace_over(life.node, &agent),
             Action::Store(..)
             | Action::Back { .. }
             | Action::Deliver { .. }
             | Action::Ring { .. }
             | Action::Resume { .. }
             | Action::Grace(..) => {}
+            Action::Cluster(event) => self.cluster_event(event),
             Action::Page { talk, source, entries } => self.page(talk, &source, entries),
             Action::Pump(talk) => self.pump(talk),
             Action::Cut(talk) => self.close_talk(talk),
-            Action::Boot => self.boot(),
+            Action::Boot(n) => self.boot(n),
             Action::Turn(client) => {
                 if !self.silent {
                     self.turn(client);
@@ -236,6 +246,7 @@ impl World {
         self.tell(|| "-- nothing goes wrong any more".into());
         self.calm = true;
         self.rates = self.rates.calm();
+        self.heal();
         for client in 0..self.clients.len() {
             let gone = self.clients[client].part == Part::Agent && self.chance.hits(2_500);
             let wants =

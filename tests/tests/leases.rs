@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use conversa_actors::address::Address;
 use conversa_actors::port::memory::Memory;
-use conversa_actors::port::{Append, AppendError, Journal};
+use conversa_actors::port::{Append, AppendError, Journal, Row, RowKey, Rows, StoreError};
 use conversa_cluster::lease::Lease;
 use conversa_cluster::register::{MemoryRegister, Register};
 use conversa_engine::ids::TenantId;
@@ -15,6 +15,17 @@ async fn append(journal: &dyn Journal, first: u64) -> Result<(), AppendError> {
     let (done, outcome) = tokio::sync::oneshot::channel();
     journal.append(append, Box::new(move |result| done.send(result).expect("the test waits")));
     outcome.await.expect("every append is answered")
+}
+
+fn key() -> RowKey {
+    RowKey { table: "wake", partition: "0001".into(), key: "a".into() }
+}
+
+async fn put(rows: &dyn Rows, stamp: i64, value: &'static str) -> Result<(), StoreError> {
+    let row = Row { key: key(), stamp, value: Some(value.into()) };
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    rows.put(vec![row], Box::new(move |result| done.send(result).expect("the test waits")));
+    outcome.await.expect("every write is answered")
 }
 
 fn register() -> Arc<dyn Register> {
@@ -45,6 +56,21 @@ async fn whoever_lost_its_lease_acknowledges_nothing_more() {
     assert!(!lease.holds());
     let refused = append(&journal, 2).await.expect_err("it has no lease");
     assert!(matches!(refused, AppendError::Unavailable(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn whoever_lost_its_lease_writes_no_rows_over_its_successors() {
+    let register = register();
+    let lease = Lease::acquire(Arc::clone(&register), "node", "n1").await.expect("it is free");
+    let memory = Arc::new(Memory::default());
+    let rows = lease.guard(Arc::clone(&memory));
+    assert_eq!(put(&rows, 1, "own").await, Ok(()));
+    let held = register.read("node").await.expect("it answers").expect("it is held");
+    register.change("node", held.version, "2 n2:0 0".into()).await.expect("it stood still");
+    lease.lost().await;
+    assert_eq!(put(&*memory, 2, "the successor's").await, Ok(()));
+    assert!(put(&rows, 3, "late").await.is_err());
+    assert_eq!(memory.get_now(&key()), Some("the successor's".into()));
 }
 
 #[tokio::test]

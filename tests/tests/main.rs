@@ -1,6 +1,7 @@
 //! All tests that need more than one room, in one binary.
 
 mod channels;
+mod cluster;
 mod courier;
 mod cql;
 mod customers;

@@ -80,7 +80,6 @@ fn only_this_file_names_that() {
                 "cluster/src/cql/rows.rs",
                 "cluster/src/cql/schema.rs",
                 "cluster/src/cql/statements.rs",
-                "cluster/src/cql/takeover.rs",
             ],
         ),
         ("gateway", "extract::ws", &["gateway/src/socket.rs"]),

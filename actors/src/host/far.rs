@@ -3,6 +3,8 @@
 //! Between nodes a frame arrives once, in order, or not at all. That is enough: a letter is sent again by its cell until it is taken over
 //! and taken in once by the receiver's marks; a request without an answer has an unknown outcome and is repeated under its key; a push
 //! that is missing is seen by the next one, and looked for whenever a link or a shard has moved.
+//!
+//! [`Far`] decides all that without waiting for anything, over a [`Home`]: the host and the simulator run the same rules.
 
 mod asker;
 mod directory;
@@ -18,29 +20,34 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use conversa_engine::ids::SHARDS;
+use conversa_engine::time::Time;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::directory::Directory;
 use self::parked::Parked;
 use self::pending::Pending;
-use super::{ASK, Host};
+use super::{ASK, Host, overloaded};
+use crate::address::Address;
+use crate::cell::machine::{Input, Request};
+use crate::lobby::Lobby;
 use crate::port::mesh::Mesh;
 
 pub use self::asker::FarAsker;
+pub use self::frame::Page;
 pub(crate) use self::frame::Ear;
 
 /// How often what waits for an owner is tried again, at the latest.
-const AGAIN: Duration = Duration::from_millis(100);
+pub const AGAIN: Duration = Duration::from_millis(100);
 
 /// The pause before wake rows that could not be read are read again.
-const WAKE_AGAIN: Duration = Duration::from_secs(1);
+pub const WAKE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What uses the host is told by name: [`Host::notice`].
 type Noticing = Box<dyn Fn(&str, &Bytes) + Send + Sync>;
 
 /// What a host knows of the other nodes.
-pub(crate) struct Far {
+pub struct Far {
     mesh: Arc<dyn Mesh>,
     directory: Directory,
     pending: Pending,
@@ -58,8 +65,39 @@ impl std::fmt::Debug for Far {
     }
 }
 
+/// The node around: it serves some shards and holds sockets.
+pub trait Home {
+    /// Now, by the node's clock.
+    fn now(&self) -> Time;
+
+    /// True while it serves a shard.
+    fn serves(&self, shard: u16) -> bool;
+
+    /// Its sockets.
+    fn lobby(&self) -> &Lobby;
+
+    /// Gives an input to an actor that it serves, whose cell is started when it is not awake.
+    ///
+    /// # Errors
+    /// The input, when the mailbox is full or the actor may not run now.
+    fn take(&self, to: &Address, input: Input) -> Result<(), Box<Input>>;
+
+    /// Gives an input to a cell that is awake; nothing happens when it is not.
+    fn take_awake(&self, to: &Address, input: Input);
+
+    /// Looks at an actor that it serves, for question `n` of another node: then [`Far::viewed`].
+    fn look_for(&self, from: &Arc<str>, n: u64, of: Address);
+
+    /// Reads the log of an actor that it serves, for question `n` of another node: then [`Far::read`].
+    fn read_for(&self, from: &Arc<str>, n: u64, of: Address, after: u64, limit: usize);
+
+    /// A request was refused because its actor has too much to do.
+    fn overloads(&self) {}
+}
+
 /// Who serves a shard.
-pub(super) enum Route {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
     /// This host.
     Here,
     /// That node, or it soon will.
@@ -69,7 +107,9 @@ pub(super) enum Route {
 }
 
 impl Far {
-    pub(super) fn new(mesh: Arc<dyn Mesh>) -> Self {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(mesh: Arc<dyn Mesh>) -> Self {
         Self {
             pending: Pending::of(mesh.life()),
             mesh,
@@ -80,18 +120,126 @@ impl Far {
             noticing: OnceLock::new(),
         }
     }
+
+    /// Who serves a shard now.
+    pub fn route(&self, home: &impl Home, shard: u16) -> Route {
+        if home.serves(shard) {
+            return Route::Here;
+        }
+        match self.mesh.owner(shard) {
+            Some(node) if node != *self.mesh.me() => Route::There(node),
+            Some(_) | None => Route::Nowhere,
+        }
+    }
+
+    /// Gives an input that came at `since` to its actor, wherever that is served.
+    ///
+    /// # Errors
+    /// The input, when the actor cannot take it now.
+    pub fn deliver(
+        self: &Arc<Self>,
+        home: &impl Home,
+        to: &Address,
+        input: Input,
+        since: Time,
+    ) -> Result<(), Box<Input>> {
+        match self.route(home, to.shard()) {
+            Route::Here => home.take(to, input),
+            Route::There(node) => self.forward(home, &node, to, input, since),
+            Route::Nowhere => self.park(since, to, input),
+        }
+    }
+
+    /// The view or what this node serves has changed: what waited for that goes on, and sockets are announced to new owners.
+    pub fn moved(self: &Arc<Self>, home: &impl Home) {
+        self.follow_shards(home.lobby());
+        self.unpark(home);
+        self.changed.notify_waiters();
+    }
+
+    /// The link to a node is up.
+    pub fn up(self: &Arc<Self>, home: &impl Home, node: &Arc<str>) {
+        self.introduce(home.lobby(), node);
+        self.unpark(home);
+        self.changed.notify_waiters();
+    }
+
+    /// The link to a node is down: what it was asked has an unknown outcome, what it said of its sockets is forgotten.
+    pub fn down(&self, node: &Arc<str>) {
+        self.directory.forget(node);
+        self.pending.down(node);
+        self.changed.notify_waiters();
+    }
+
+    /// Tries again what waits, and ends what waits too long: to be called every [`AGAIN`].
+    pub fn tend(self: &Arc<Self>, home: &impl Home) {
+        self.unpark(home);
+        let asked = i64::try_from(ASK.as_millis()).unwrap_or(i64::MAX);
+        self.pending.expire(home.now().after_ms(-asked));
+    }
+}
+
+/// Whoever asked is told that it may try again; all else comes again by itself, or is done without.
+fn refuse(home: &impl Home, refused: Input) {
+    if let Input::Request(Request { asker, .. }) = refused {
+        home.overloads();
+        asker.answer(Err(overloaded()));
+    }
+}
+
+impl Home for Arc<Host> {
+    fn now(&self) -> Time {
+        Host::now(self)
+    }
+
+    fn serves(&self, shard: u16) -> bool {
+        self.shards.epoch(shard).is_some()
+    }
+
+    fn lobby(&self) -> &Lobby {
+        &self.lobby
+    }
+
+    fn take(&self, to: &Address, input: Input) -> Result<(), Box<Input>> {
+        self.deliver_here(to, input)
+    }
+
+    fn take_awake(&self, to: &Address, input: Input) {
+        self.roster.deliver_awake(to, input, Host::now(self));
+    }
+
+    fn look_for(&self, from: &Arc<str>, n: u64, of: Address) {
+        let (host, from) = (Arc::clone(self), Arc::clone(from));
+        tokio::spawn(async move {
+            let view = host.view_here(&of).await;
+            if let Some(far) = &host.far {
+                far.viewed(&from, n, of.kind, view);
+            }
+        });
+    }
+
+    fn read_for(&self, from: &Arc<str>, n: u64, of: Address, after: u64, limit: usize) {
+        let (host, from) = (Arc::clone(self), Arc::clone(from));
+        tokio::spawn(async move {
+            let entries = host.ports.journal.read(&of, after, limit).await;
+            if let Some(far) = &host.far {
+                far.read(&from, n, entries, limit);
+            }
+        });
+    }
+
+    fn overloads(&self) {
+        self.meters.overloaded.add();
+    }
 }
 
 impl Host {
     /// Who serves a shard now.
-    pub(super) fn route(&self, shard: u16) -> Route {
-        if self.shards.epoch(shard).is_some() {
-            return Route::Here;
-        }
-        let Some(far) = &self.far else { return Route::Nowhere };
-        match far.mesh.owner(shard) {
-            Some(node) if node != *far.mesh.me() => Route::There(node),
-            Some(_) | None => Route::Nowhere,
+    pub(super) fn route(self: &Arc<Self>, shard: u16) -> Route {
+        match &self.far {
+            Some(far) => far.route(self, shard),
+            None if self.shards.epoch(shard).is_some() => Route::Here,
+            None => Route::Nowhere,
         }
     }
 
@@ -142,26 +290,23 @@ impl Host {
 
     /// The view or what this host serves has changed: what waited for that goes on, and sockets are announced to new owners.
     pub fn moved(self: &Arc<Self>) {
-        let Some(far) = &self.far else { return };
-        self.follow_shards(far);
-        self.unpark(far);
-        far.changed.notify_waiters();
+        if let Some(far) = &self.far {
+            far.moved(self);
+        }
     }
 
     /// The link to a node is up.
     pub fn up(self: &Arc<Self>, node: &Arc<str>) {
-        let Some(far) = &self.far else { return };
-        self.introduce(far, node);
-        self.unpark(far);
-        far.changed.notify_waiters();
+        if let Some(far) = &self.far {
+            far.up(self, node);
+        }
     }
 
     /// The link to a node is down: what it was asked has an unknown outcome, what it said of its sockets is forgotten.
     pub fn down(self: &Arc<Self>, node: &Arc<str>) {
-        let Some(far) = &self.far else { return };
-        far.directory.forget(node);
-        far.pending.down(node);
-        far.changed.notify_waiters();
+        if let Some(far) = &self.far {
+            far.down(node);
+        }
     }
 
     /// What is told to the whole cluster with [`Host::notice`] is given to `noticing`, on every other node. Once.
@@ -186,9 +331,7 @@ pub(super) async fn tend(host: Weak<Host>) {
     loop {
         let Some(strong) = host.upgrade() else { return };
         let Some(far) = strong.far.clone() else { return };
-        strong.unpark(&far);
-        let asked = i64::try_from(ASK.as_millis()).unwrap_or(i64::MAX);
-        far.pending.expire(strong.now().after_ms(-asked));
+        far.tend(&strong);
         drop(strong);
         tokio::time::sleep(AGAIN).await;
     }

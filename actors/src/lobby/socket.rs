@@ -311,17 +311,20 @@ impl Socket {
     pub(super) fn doubt(&self, moved: &impl Fn(u16) -> bool) {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
-        let mut rung = false;
+        let mut doubted = Vec::new();
         for (key, position) in &mut inner.positions {
             let Position::Live(shown) = *position else { continue };
             let kind = if key.parse::<ConversationId>().is_ok() { CONVERSATION } else { Agent::KIND };
             let source = Address::new(self.tenant.clone(), kind, Arc::clone(key));
             if moved(source.shard()) {
                 *position = Position::Behind { shown, head: shown };
-                inner.queue.push_back(Out::Behind { source, slow: false });
-                rung = true;
+                doubted.push(source);
             }
         }
+        // In order, so that the same inputs have the same effects.
+        doubted.sort_unstable();
+        let rung = !doubted.is_empty();
+        inner.queue.extend(doubted.into_iter().map(|source| Out::Behind { source, slow: false }));
         if rung {
             self.bell.notify_one();
         }

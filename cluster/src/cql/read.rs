@@ -12,14 +12,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::again::again;
 use super::{Inner, signed};
+use crate::log::bucket_of;
 
 /// Partitions that the keys of one kind are spread over.
 const KEY_SLOTS: i32 = 16;
-
-/// The partition of an append that begins with this event.
-pub(super) fn bucket_of(first: u64) -> i32 {
-    i32::try_from(first >> 12).unwrap_or(i32::MAX)
-}
 
 /// The partition of a key among those of its kind.
 pub(super) fn slot_of(key: &str) -> i32 {

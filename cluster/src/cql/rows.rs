@@ -5,46 +5,11 @@ use std::sync::Arc;
 
 use conversa_actors::port::{Done, Row, StoreError};
 use futures_util::future::try_join_all;
-use parking_lot::Mutex;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::CqlValue;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::Inner;
 use super::again::again;
-
-/// Writes of one stamp that are told apart; the stamp is a time in milliseconds, the store's is in microseconds.
-const TICKS: i64 = 1_000;
-const SLOTS: usize = 1024;
-
-/// Orders writes of the same row with the same stamp: of equal timestamps the store takes the larger value, not the later write.
-#[derive(Debug)]
-pub(super) struct Ticks {
-    slots: Vec<Mutex<(i64, i64)>>,
-}
-
-impl Default for Ticks {
-    fn default() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Mutex::default()).collect() }
-    }
-}
-
-impl Ticks {
-    fn stamp(&self, row: &Row) -> i64 {
-        let hash = xxh3_64(row.key.key.as_bytes());
-        let place = usize::try_from(hash % SLOTS as u64).unwrap_or_default();
-        let mut slot = self.slots[place].lock();
-        let tick = match row.stamp.cmp(&slot.0) {
-            std::cmp::Ordering::Less => 0,
-            std::cmp::Ordering::Equal => (slot.1 + 1).min(TICKS - 1),
-            std::cmp::Ordering::Greater => 0,
-        };
-        if row.stamp >= slot.0 {
-            *slot = (row.stamp, tick);
-        }
-        row.stamp.saturating_mul(TICKS).saturating_add(tick)
-    }
-}
 
 pub(super) fn put(inner: &Arc<Inner>, rows: Vec<Row>, done: Done<Result<(), StoreError>>) {
     // Stamped here, in the order of the calls.

@@ -9,10 +9,15 @@ use conversa_actors::port::Entry;
 use conversa_engine::ids::PersonId;
 use conversa_engine::time::Time;
 
+use super::cluster::Event;
 use super::store::Job;
 
-/// Which life of the node something belongs to: what a life began ends with it.
-pub(super) type Life = u64;
+/// Which life of which node something belongs to: what a life began ends with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Life {
+    pub(super) node: usize,
+    pub(super) number: u64,
+}
 
 /// Something that will happen.
 #[derive(Debug)]
@@ -35,14 +40,16 @@ pub(super) enum Action {
     Cut(usize),
     /// The grace of an agent without a socket is over.
     Grace(Life, PersonId),
-    /// The node starts.
-    Boot,
+    /// A node starts.
+    Boot(usize),
     /// A client does something.
     Turn(usize),
     /// Something goes wrong.
     Misfortune,
     /// Idle cells go to rest.
     Sweep,
+    /// Something between several nodes.
+    Cluster(Event),
 }
 
 /// What rings at a cell.

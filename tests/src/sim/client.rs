@@ -32,8 +32,12 @@ pub(super) struct Client {
     pub(super) part: Part,
     pub(super) person: PersonId,
     pub(super) device: String,
+    /// The node that it connects to.
+    pub(super) node: usize,
     pub(super) talk: Option<usize>,
     pub(super) errand: Option<Errand>,
+    /// It looks up what it has as soon as it can.
+    pub(super) looks_up: bool,
     /// The last event known of each conversation.
     pub(super) positions: BTreeMap<ConversationId, u64>,
     /// Requests without an answer.
@@ -94,8 +98,10 @@ impl Client {
             part,
             person,
             device,
+            node: 0,
             talk: None,
             errand: None,
+            looks_up: false,
             positions: BTreeMap::new(),
             waiting: BTreeMap::new(),
             requests: 0,
@@ -135,17 +141,17 @@ impl World {
     pub(super) fn turn(&mut self, client: usize) {
         let pause = if self.calm { self.chance.between(300, 1_500) } else { self.chance.between(30, 900) };
         self.agenda.put(self.now.after_ms(pause), Action::Turn(client));
-        if !self.node.up {
-            return;
-        }
         let Some(talk) = self.clients[client].talk else {
             let one = &self.clients[client];
-            if one.errand.is_none() && one.absent_until <= self.now {
+            if one.errand.is_none() && one.absent_until <= self.now && self.choose_node(client) {
                 self.connect(client);
             }
             return;
         };
         self.talk_alarm(talk);
+        if self.clients[client].errand.is_none() && std::mem::take(&mut self.clients[client].looks_up) {
+            self.look_up(talk);
+        }
         if self.clients[client].errand.is_none() {
             match self.clients[client].part {
                 Part::Visitor => self.visitor_acts(client),
@@ -312,7 +318,7 @@ impl World {
         }
         self.tell(|| format!("{} is cut off", self.clients[client].device));
         let one = &mut self.clients[client];
-        (one.talk, one.errand, one.presence) = (None, None, None);
+        (one.talk, one.errand, one.presence, one.looks_up) = (None, None, None, false);
         one.waiting.clear();
         for unsettled in one.lines.values_mut().flat_map(|line| &mut line.unsettled) {
             unsettled.request = None;

@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 
 use super::World;
 use super::client::Part;
-use crate::history::{Entry, History, Log, Outcome};
+use crate::history::{Entry, History, Log, Outcome, Owners};
 
 /// Cells get this long to go to rest, seconds.
 const REST_S: u32 = 60;
@@ -33,7 +33,9 @@ impl World {
     pub(super) fn wind_down(&mut self) {
         self.silent = true;
         for _ in 0..REST_S {
-            self.retire(false, |_| true);
+            for n in 0..self.nodes.len() {
+                self.retire(n, false, |_| true);
+            }
             self.run_for(1_000);
             if self.restless().is_empty() {
                 return;
@@ -42,8 +44,14 @@ impl World {
     }
 
     /// What has happened, and what is left undone.
-    pub(super) fn collect(mut self) -> History {
+    pub(super) fn collect(self) -> History {
+        self.collect_with(Owners::default())
+    }
+
+    /// The same, and who owned what.
+    pub(super) fn collect_with(mut self, owners: Owners) -> History {
         let mut history = std::mem::take(&mut self.history);
+        history.owners = owners;
         history.undone = self.undone();
         history.wrong_totals = self.wrong_totals();
         for (client, one) in self.clients.iter().enumerate() {
@@ -135,16 +143,14 @@ impl World {
 
     /// Slots whose totals differ from those that a new slot works out from what is stored.
     fn wrong_totals(&mut self) -> Vec<String> {
-        let slots: Vec<Address> = self
-            .node
-            .cells
-            .keys()
-            .filter(|address| registry::watcher(address.kind).is_some())
-            .cloned()
+        let is_slot = |address: &&Address| registry::watcher(address.kind).is_some();
+        let cells = self.nodes.iter().enumerate();
+        let slots: Vec<(usize, Address)> = cells
+            .flat_map(|(n, node)| node.cells.keys().filter(is_slot).map(move |slot| (n, slot.clone())))
             .collect();
         let mut wrong = Vec::new();
-        for slot in slots {
-            let live = self.look(&slot).and_then(|mut view| view.try_recv().ok());
+        for (n, slot) in slots {
+            let live = self.look_here(n, &slot).and_then(|mut view| view.try_recv().ok());
             if !same_totals(live.as_ref(), self.fresh_totals(&slot).as_ref()) {
                 wrong.push(slot.to_string());
             }

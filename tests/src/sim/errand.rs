@@ -74,7 +74,8 @@ fn json(view: View) -> Value {
 impl World {
     fn lookup(&mut self, client: usize, asked: Vec<ConversationId>) -> Option<Lookup> {
         let own = self.own_address(client);
-        let own = Some(self.look(&own)?);
+        let n = self.clients[client].node;
+        let own = Some(self.look(n, &own)?);
         Some(Lookup { own, asked, todo: VecDeque::new(), view: None, found: Vec::new() })
     }
 
@@ -112,7 +113,7 @@ impl World {
         let (reply, answer): (Reply<Answer>, _) = tokio::sync::oneshot::channel();
         let to = self.own_address(client);
         let request = Request { payload, asker: Asker::Task(reply) };
-        self.deliver(&to, Input::Request(request)).ok().map(|()| answer)
+        self.deliver(self.clients[client].node, &to, Input::Request(request)).ok().map(|()| answer)
     }
 
     /// Goes on with whatever clients wait for.
@@ -155,7 +156,7 @@ impl World {
             },
             Errand::WhichOne(mut view) => match look(&mut view) {
                 Step::Waits => (Some(Errand::WhichOne(view)), false),
-                Step::Done(view) => (self.is_open(&json(view)), true),
+                Step::Done(view) => (self.is_open(client, &json(view)), true),
                 Step::Failed => (None, true),
             },
             Errand::IsOpen(conversation, mut view) => match look(&mut view) {
@@ -181,13 +182,13 @@ impl World {
 
     fn which_one(&mut self, client: usize) -> Option<Errand> {
         let session = self.own_address(client);
-        self.look(&session).map(Errand::WhichOne)
+        self.look(self.clients[client].node, &session).map(Errand::WhichOne)
     }
 
-    fn is_open(&mut self, session: &Value) -> Option<Errand> {
+    fn is_open(&mut self, client: usize, session: &Value) -> Option<Errand> {
         let conversation: ConversationId = session["live"][CHANNEL].as_str()?.parse().ok()?;
         let address = self.conversation(conversation);
-        self.look(&address).map(|view| Errand::IsOpen(conversation, view))
+        self.look(self.clients[client].node, &address).map(|view| Errand::IsOpen(conversation, view))
     }
 
     fn step_lookup(&mut self, client: usize, lookup: &mut Lookup) -> Step<Vec<(ConversationId, Value)>> {
@@ -222,7 +223,8 @@ impl World {
                 return Step::Done(std::mem::take(&mut lookup.found));
             };
             let address = self.conversation(next);
-            let Some(view) = self.look(&address) else { return Step::Failed };
+            let n = self.clients[client].node;
+            let Some(view) = self.look(n, &address) else { return Step::Failed };
             lookup.view = Some((next, view));
         }
     }
@@ -242,7 +244,11 @@ impl World {
             (client.person.clone(), client.device.clone(), client.part)
         };
         let socket = self.new_socket(&person, &device);
-        let mut talk = Talk::new(socket, client, self.now, part == Part::Agent);
+        let (n, since) = (self.clients[client].node, self.since());
+        if !self.lets_in(n) {
+            return None;
+        }
+        let mut talk = Talk::new(socket, client, n, since, part == Part::Agent);
         for (conversation, view) in found {
             let head = view["o"].as_u64().unwrap_or_default();
             let at = self.clients[client].positions.get(conversation).copied().unwrap_or_default().min(head);
@@ -252,7 +258,7 @@ impl World {
         for (conversation, at) in &talk.stream.positions {
             talk.socket.follow(&self.conversation(*conversation), *at);
         }
-        self.node.lobby.attach(&talk.socket);
+        self.nodes[n].porch.lobby.attach(&talk.socket);
         self.clients[client].talk = Some(self.talks.len());
         self.talks.push(talk);
         self.pump_all();
@@ -271,6 +277,16 @@ impl World {
             self.talks[talk].socket.follow(&address, 0);
         }
         self.pump(talk);
+    }
+
+    /// An agent may have been given conversations that no event has told of, as `gateway/src/talk/outgoing.rs`.
+    pub(super) fn look_up(&mut self, place: usize) {
+        let client = self.talks[place].client;
+        if self.clients[client].errand.is_none() {
+            self.clients[client].errand = self.lookup(client, Vec::new()).map(Errand::Attach);
+        } else {
+            self.clients[client].looks_up = true;
+        }
     }
 
     fn hang_up(&mut self, client: usize) {

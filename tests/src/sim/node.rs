@@ -1,24 +1,27 @@
-//! The node of a simulation: what `conversa_actors::host` is to real cells, in one thread and on virtual time. The cores, the lobby and
+//! A node of a simulation: what `conversa_actors::host` is to real cells, in one thread and on virtual time. The cores, the lobby and
 //! the sockets are the real ones.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Agent;
 use conversa_actors::cell::core::{Setting, WAKES};
 use conversa_actors::cell::machine::{Heard, Input, Machine, Reply, Request, View};
 use conversa_actors::letter::{Payload, decode};
-use conversa_actors::lobby::{Lobby, Socket};
+use conversa_actors::lobby::Socket;
 use conversa_actors::registry;
 use conversa_actors::watcher::{Added, GATHER_MS, Gathering};
 use conversa_engine::desk::AgentCommand;
 use conversa_engine::ids::{PersonId, SHARDS, TenantId};
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
+use tokio::sync::oneshot::Receiver;
 
 use super::agenda::{Action, Bell, Life};
+use super::cluster::{Member, Porch};
 use super::plant::Tampered;
 use super::store::Flying;
 use super::{Plant, World};
@@ -33,17 +36,24 @@ pub(super) const FAILURES_MAX: u32 = 5;
 /// An alarm that finds its cell stopped or full rings again after this time, as in `host/alarm.rs`.
 const NAP_MS: i64 = 1_000;
 
-/// The node.
+/// A node.
 #[derive(Debug, Default)]
 pub(super) struct Node {
     pub(super) life: Life,
     pub(super) up: bool,
     pub(super) cells: BTreeMap<Address, Cell>,
     pub(super) flying: Flying,
-    pub(super) lobby: Lobby,
+    pub(super) porch: Porch,
+    /// Its part in a cluster; a node that is alone has none.
+    pub(super) member: Option<Box<Member>>,
+    /// How far its clock is ahead, milliseconds, and the latest time that it has told.
+    pub(super) ahead_ms: i64,
+    latest: Time,
+    /// It stands still until then.
+    pub(super) still_until: Time,
     gathering: Gathering,
     failures: BTreeMap<Address, Failures>,
-    alarms: BTreeMap<(Address, Bell), Time>,
+    pub(super) alarms: BTreeMap<(Address, Bell), Time>,
     cells_started: u64,
 }
 
@@ -80,50 +90,82 @@ impl Cell {
     }
 }
 
+impl Node {
+    /// One of several, before its first life.
+    pub(super) fn of(node: usize) -> Self {
+        Self { life: Life { node, number: 0 }, ..Self::default() }
+    }
+
+    /// The next life of the node; its clock goes on.
+    pub(super) fn next_life(&self) -> Self {
+        let life = Life { number: self.life.number + 1, ..self.life };
+        let (ahead_ms, latest) = (self.ahead_ms, Time::default());
+        Self { life, ahead_ms, latest, cells_started: self.cells_started, ..Self::default() }
+    }
+}
+
 impl World {
-    /// Gives an input to an actor, starting its cell when it is not awake.
-    pub(super) fn deliver(&mut self, to: &Address, input: Input) -> Result<(), Box<Input>> {
-        if !self.node.up || self.node.failures.get(to).is_some_and(|failures| self.now < failures.until) {
+    /// Now, by the clock of a node, which never runs backwards.
+    pub(super) fn clock(&mut self, n: usize) -> Time {
+        let node = &mut self.nodes[n];
+        node.latest = node.latest.max(self.now.after_ms(node.ahead_ms));
+        node.latest
+    }
+
+    /// Gives an input to an actor, wherever it is served.
+    pub(super) fn deliver(&mut self, n: usize, to: &Address, input: Input) -> Result<(), Box<Input>> {
+        match self.elsewhere(n, to) {
+            Some(far) => self.deliver_far(n, &far, to, input),
+            None => self.deliver_here(n, to, input),
+        }
+    }
+
+    /// Gives an input to an actor of this node, starting its cell when it is not awake.
+    pub(super) fn deliver_here(&mut self, n: usize, to: &Address, input: Input) -> Result<(), Box<Input>> {
+        let now = self.clock(n);
+        if !self.nodes[n].up || self.nodes[n].failures.get(to).is_some_and(|failures| now < failures.until) {
             return Err(Box::new(input));
         }
-        if !self.node.cells.contains_key(to) {
-            let waits = self.node.flying.contains_key(to) && self.plant != Some(Plant::ActivationDoesNotWait);
-            if waits || !self.start(to) {
+        if !self.nodes[n].cells.contains_key(to) {
+            let waits = self.nodes[n].flying.contains_key(to) && self.plant != Some(Plant::ActivationDoesNotWait);
+            if waits || !self.start(n, to) {
                 return Err(Box::new(input));
             }
         }
-        let Some(cell) = self.node.cells.get_mut(to) else { return Err(Box::new(input)) };
+        let Some(cell) = self.nodes[n].cells.get_mut(to) else { return Err(Box::new(input)) };
         if bounded(&input) && cell.mailbox.len() >= self.rates.mailbox {
             return Err(Box::new(input));
         }
         if !matches!(input, Input::Watched { .. } | Input::Taken { .. }) {
-            cell.used = self.now;
+            cell.used = now;
         }
         cell.mailbox.push_back(input);
-        self.work(to);
+        self.work(n, to);
         Ok(())
     }
 
     /// Gives an input to a cell that is awake; nothing happens when it is not.
-    pub(super) fn deliver_awake(&mut self, to: &Address, input: Input) {
-        if let Some(cell) = self.node.cells.get_mut(to) {
+    pub(super) fn deliver_awake(&mut self, n: usize, to: &Address, input: Input) {
+        if let Some(cell) = self.nodes[n].cells.get_mut(to) {
             cell.mailbox.push_back(input);
-            self.work(to);
+            self.work(n, to);
         }
     }
 
     /// The answer to an effect of one cell; nothing happens when it has ended.
-    pub(super) fn back(&mut self, to: &Address, cell: u64, input: Input) {
-        if self.node.cells.get(to).is_some_and(|awake| awake.id == cell) {
-            self.deliver_awake(to, input);
+    pub(super) fn back(&mut self, n: usize, to: &Address, cell: u64, input: Input) {
+        if self.nodes[n].cells.get(to).is_some_and(|awake| awake.id == cell) {
+            self.deliver_awake(n, to, input);
         }
     }
 
-    fn start(&mut self, address: &Address) -> bool {
+    fn start(&mut self, n: usize, address: &Address) -> bool {
+        let Some(epoch) = self.epoch(n, address.shard()) else { return false };
+        let used = self.clock(n);
         let setting = Setting {
             address: address.clone(),
             tenant: Arc::clone(&self.tenant).into(),
-            epoch: 1,
+            epoch,
             followers: &[],
             watchers: Vec::new(),
             snapshot_events: self.rates.snapshot_events,
@@ -133,57 +175,61 @@ impl World {
             Some(plant) => Box::new(Tampered::new(core, plant, address.clone())),
             None => core,
         };
-        self.node.cells_started += 1;
-        let id = self.node.cells_started;
+        self.nodes[n].cells_started += 1;
+        let id = self.nodes[n].cells_started;
         let mailbox = VecDeque::from([Input::Start]);
-        self.node.cells.insert(address.clone(), Cell { id, core, mailbox, held_up: false, used: self.now });
+        self.nodes[n].cells.insert(address.clone(), Cell { id, core, mailbox, held_up: false, used });
         true
     }
 
     /// The cell deals with what is in its mailbox.
-    pub(super) fn work(&mut self, address: &Address) {
+    pub(super) fn work(&mut self, n: usize, address: &Address) {
         let mut effects = Vec::new();
         loop {
-            let Some(cell) = self.node.cells.get_mut(address) else { return };
+            let Some(cell) = self.nodes[n].cells.get_mut(address) else { return };
             if cell.held_up {
                 return;
             }
             let Some(input) = cell.mailbox.pop_front() else { return };
-            if self.crashes(address, &input) {
-                return self.failed(address, true);
+            if self.crashes(n, address, &input) {
+                return self.failed(n, address, true);
             }
             self.steps += 1;
-            self.trace.note(self.now, address, &input);
+            let now = self.clock(n);
+            self.trace.note(now, address, &input);
             if registry::watcher(address.kind).is_some() {
                 self.tell(|| format!("{address} <- {input:?}"));
             }
-            let Some(cell) = self.node.cells.get_mut(address) else { return };
+            let Some(cell) = self.nodes[n].cells.get_mut(address) else { return };
             let id = cell.id;
-            cell.core.step(self.now, input, &mut effects);
-            if !self.perform_all(address, id, &mut effects) {
+            cell.core.step(now, input, &mut effects);
+            if !self.perform_all(n, address, id, &mut effects) {
                 return;
             }
         }
     }
 
     /// True when nothing waits in the cell's mailbox: it has left.
-    pub(super) fn leave(&mut self, address: &Address) -> bool {
-        let leaves = self.node.cells.get(address).is_some_and(|cell| cell.mailbox.is_empty());
+    pub(super) fn leave(&mut self, n: usize, address: &Address) -> bool {
+        let leaves = self.nodes[n].cells.get(address).is_some_and(|cell| cell.mailbox.is_empty());
         if leaves {
-            self.node.cells.remove(address);
+            self.nodes[n].cells.remove(address);
         }
         leaves
     }
 
     /// A cell has ended by a fault: it starts again after a pause that grows.
-    pub(super) fn failed(&mut self, address: &Address, panicked: bool) {
+    pub(super) fn failed(&mut self, n: usize, address: &Address, panicked: bool) {
         self.crashes += 1;
         self.tell(|| format!("{address} fails"));
-        self.node.cells.remove(address);
-        self.node.gathering.take(address);
-        let now = self.now;
+        self.nodes[n].cells.remove(address);
+        self.nodes[n].gathering.take(address);
+        if self.cluster.is_some() {
+            self.forget_undecided(n, address);
+        }
+        let now = self.clock(n);
         let failures =
-            self.node.failures.entry(address.clone()).or_insert(Failures { count: 0, last: now, until: now });
+            self.nodes[n].failures.entry(address.clone()).or_insert(Failures { count: 0, last: now, until: now });
         if now.ms_since(failures.last) > FORGIVEN_MS {
             failures.count = 0;
         }
@@ -193,113 +239,129 @@ impl World {
             if panicked { (PAUSE_MS_MIN << failures.count).min(PAUSE_MS_MAX) } else { STORE_PAUSE_MS };
         failures.until = now.after_ms(pause_ms);
         let at = failures.until;
-        self.set_alarm(address, Some(at), Bell::Woken);
+        self.set_alarm(n, address, Some(at), Bell::Woken);
     }
 
     /// True while the actor has failed so often lately that nothing more is done to it.
-    pub(super) fn spared(&self, address: &Address) -> bool {
-        self.node.failures.get(address).is_some_and(|failures| {
+    pub(super) fn spared(&self, n: usize, address: &Address) -> bool {
+        self.nodes[n].failures.get(address).is_some_and(|failures| {
             failures.count + 1 >= FAILURES_MAX && self.now.ms_since(failures.last) <= FORGIVEN_MS
         })
     }
 
     /// Sets, moves or cancels an alarm.
-    pub(super) fn set_alarm(&mut self, of: &Address, at: Option<Time>, bell: Bell) {
+    pub(super) fn set_alarm(&mut self, n: usize, of: &Address, at: Option<Time>, bell: Bell) {
         let key = (of.clone(), bell);
         let Some(at) = at else {
-            self.node.alarms.remove(&key);
+            self.nodes[n].alarms.remove(&key);
             return;
         };
-        self.node.alarms.insert(key, at);
-        let at = at.max(self.now);
-        self.agenda.put(at, Action::Ring { life: self.node.life, of: of.clone(), bell });
+        self.nodes[n].alarms.insert(key, at);
+        let at = at.after_ms(-self.nodes[n].ahead_ms).max(self.now);
+        self.agenda.put(at, Action::Ring { life: self.nodes[n].life, of: of.clone(), bell });
     }
 
     /// Rings when the time that stands has come.
-    pub(super) fn ring(&mut self, of: &Address, bell: Bell) {
+    pub(super) fn ring(&mut self, n: usize, of: &Address, bell: Bell) {
         let key = (of.clone(), bell);
-        if self.node.alarms.get(&key).is_none_or(|at| *at > self.now) {
+        let now = self.clock(n);
+        if self.nodes[n].alarms.get(&key).is_none_or(|at| *at > now) {
             return;
         }
         if self.chance.hits(self.rates.late_bell) {
             let late = self.chance_ms(NAP_MS);
-            return self.set_alarm(of, Some(self.now.after_ms(late)), bell);
+            return self.set_alarm(n, of, Some(now.after_ms(late)), bell);
         }
-        self.node.alarms.remove(&key);
+        self.nodes[n].alarms.remove(&key);
         let input = match bell {
             Bell::Tick => Input::Tick,
             Bell::Woken => Input::Woken,
-            Bell::Heard => return self.hear(of),
+            Bell::Heard => return self.hear(n, of),
         };
-        if self.deliver(of, input).is_err() {
-            self.set_alarm(of, Some(self.now.after_ms(NAP_MS)), bell);
+        if self.deliver(n, of, input).is_err() {
+            self.set_alarm(n, of, Some(now.after_ms(NAP_MS)), bell);
         }
     }
 
     /// Gives events to a watcher, soon, as `Host::feed`.
-    pub(super) fn feed(&mut self, slot: &Address, heard: Heard) {
-        match self.node.gathering.add(slot, heard) {
-            Added::First => self.set_alarm(slot, Some(self.now.after_ms(GATHER_MS)), Bell::Heard),
+    pub(super) fn feed(&mut self, n: usize, slot: &Address, heard: Heard) {
+        let at = self.clock(n).after_ms(GATHER_MS);
+        match self.nodes[n].gathering.add(slot, heard) {
+            Added::First => self.set_alarm(n, slot, Some(at), Bell::Heard),
             Added::More => {}
-            Added::Full => self.hear(slot),
+            Added::Full => self.hear(n, slot),
         }
     }
 
     /// Hands over what was gathered for a slot, as `Host::hear`.
-    fn hear(&mut self, slot: &Address) {
-        let heard = self.node.gathering.take(slot);
+    pub(super) fn hear(&mut self, n: usize, slot: &Address) {
+        let heard = self.nodes[n].gathering.take(slot);
         if !heard.is_empty() {
             // A slot that cannot take it reads it from the journals.
-            let _ = self.deliver(slot, Input::Heard(heard));
+            let _ = self.deliver(n, slot, Input::Heard(heard));
         }
     }
 
     /// Holds a cell up: its mailbox fills meanwhile.
-    pub(super) fn hold_up(&mut self, address: &Address, ms: i64) {
-        if let Some(cell) = self.node.cells.get_mut(address) {
+    pub(super) fn hold_up(&mut self, n: usize, address: &Address, ms: i64) {
+        let life = self.nodes[n].life;
+        if let Some(cell) = self.nodes[n].cells.get_mut(address) {
             cell.held_up = true;
-            let action = Action::Resume { life: self.node.life, of: address.clone(), cell: cell.id };
+            let action = Action::Resume { life, of: address.clone(), cell: cell.id };
             self.agenda.put(self.now.after_ms(ms), action);
         }
     }
 
     /// A cell that was held up goes on.
-    pub(super) fn resume(&mut self, address: &Address, cell: u64) {
-        if let Some(awake) = self.node.cells.get_mut(address).filter(|awake| awake.id == cell) {
+    pub(super) fn resume(&mut self, n: usize, address: &Address, cell: u64) {
+        if let Some(awake) = self.nodes[n].cells.get_mut(address).filter(|awake| awake.id == cell) {
             awake.held_up = false;
-            self.work(address);
+            self.work(n, address);
         }
     }
 
-    /// The node dies: everything goes but what is on the disk.
-    pub(super) fn crash_node(&mut self) {
+    /// A node dies: everything goes but what is on the disk.
+    pub(super) fn crash_node(&mut self, n: usize) {
         self.node_crashes += 1;
-        self.tell(|| "-- the node dies".into());
-        self.close_all_talks();
-        self.node =
-            Node { life: self.node.life + 1, cells_started: self.node.cells_started, ..Node::default() };
+        self.tell(|| format!("-- node {n} dies"));
+        self.hush(n);
+        self.close_all_talks(n);
+        if self.cluster.is_some() {
+            return self.end_life(n);
+        }
+        self.nodes[n] = self.nodes[n].next_life();
         let actions = self.agenda.take_all();
         self.writes_of_the_dead(actions);
         let down = self.chance.between(100, 3_000);
-        self.agenda.put(self.now.after_ms(down), Action::Boot);
+        self.agenda.put(self.now.after_ms(down), Action::Boot(n));
     }
 
-    /// The node starts and revives what was left undone, as `Host::wake` does.
-    pub(super) fn boot(&mut self) {
-        if self.node.up {
+    /// A node starts and revives what was left undone, as `Host::wake` does.
+    pub(super) fn boot(&mut self, n: usize) {
+        if self.nodes[n].up {
             return;
         }
-        self.node.up = true;
-        self.tell(|| "-- the node starts".into());
+        self.nodes[n].up = true;
+        self.tell(|| format!("-- node {n} starts"));
+        if self.cluster.is_some() {
+            return self.join(n);
+        }
         for shard in 0..SHARDS {
-            for (key, due) in self.store.scan_now(WAKES, &format!("{shard:04}"), "", usize::MAX) {
-                let Some(address) = actor(&key) else { continue };
-                match decode::<Option<Time>>(&due) {
-                    Ok(Some(at)) if at > self.now => self.set_alarm(&address, Some(at), Bell::Woken),
-                    Ok(_) | Err(_) => {
-                        let at = self.now.after_ms(self.chance_ms(300));
-                        self.set_alarm(&address, Some(at), Bell::Woken);
-                    }
+            let rows = self.store.scan_now(WAKES, &format!("{shard:04}"), "", usize::MAX);
+            self.wake_all(n, rows);
+        }
+    }
+
+    /// Revives what wake rows name, now or when it is due, as `Host::wake_one` does.
+    pub(super) fn wake_all(&mut self, n: usize, rows: Vec<(String, Bytes)>) {
+        for (key, due) in rows {
+            let Some(address) = actor(&key) else { continue };
+            let now = self.clock(n);
+            match decode::<Option<Time>>(&due) {
+                Ok(Some(at)) if at > now => self.set_alarm(n, &address, Some(at), Bell::Woken),
+                Ok(_) | Err(_) => {
+                    let at = now.after_ms(self.chance_ms(300));
+                    self.set_alarm(n, &address, Some(at), Bell::Woken);
                 }
             }
         }
@@ -310,40 +372,55 @@ impl World {
     }
 
     /// A request from a socket, as `Host::request`.
-    pub(super) fn request(&mut self, to: &Address, request: Request) {
-        let refused = self.deliver(to, Input::Request(request)).map_err(|input| *input);
-        if let Err(Input::Request(Request { asker, .. })) = refused {
-            let refusal =
-                Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250);
-            asker.answer(Err(refusal));
+    pub(super) fn request(&mut self, n: usize, to: &Address, request: Request) {
+        if let Err(refused) = self.deliver(n, to, Input::Request(request)) {
+            refuse(*refused);
         }
     }
 
     /// Asks to look at an actor's state; `None` when it may not be asked now.
-    pub(super) fn look(&mut self, of: &Address) -> Option<tokio::sync::oneshot::Receiver<View>> {
+    pub(super) fn look(&mut self, n: usize, of: &Address) -> Option<Receiver<View>> {
+        if self.nodes[n].member.is_some() {
+            return Some(self.look_anywhere(n, of));
+        }
+        self.look_here(n, of)
+    }
+
+    /// The same of one that this node serves, as `Host::view_here`.
+    pub(super) fn look_here(&mut self, n: usize, of: &Address) -> Option<Receiver<View>> {
         let (reply, view): (Reply<View>, _) = tokio::sync::oneshot::channel();
-        self.hear(of);
-        self.deliver(of, Input::View(reply)).ok().map(|()| view)
+        self.hear(n, of);
+        self.deliver_here(n, of, Input::View(reply)).ok().map(|()| view)
     }
 
     /// Tells an agent's actor something that nobody waits for.
-    pub(super) fn hint(&mut self, agent: &PersonId, command: AgentCommand) {
+    pub(super) fn hint(&mut self, n: usize, agent: &PersonId, command: AgentCommand) {
         let to = Address::new(self.tenant.id.clone(), Agent::KIND, agent.shared());
         let asker = conversa_actors::cell::machine::Asker::Nobody;
-        self.request(&to, Request { payload: Payload::of(command), asker });
+        self.request(n, &to, Request { payload: Payload::of(command), asker });
     }
 
     /// The grace of an agent without a socket is over.
-    pub(super) fn grace_over(&mut self, agent: &PersonId) {
+    pub(super) fn grace_over(&mut self, n: usize, agent: &PersonId) {
         let tenant = self.tenant.id.clone();
-        if !self.node.lobby.holds(&tenant, agent) {
-            self.hint(agent, AgentCommand::Gone);
+        let far = self.far(n).is_some_and(|far| far.holds(&tenant, agent));
+        if !far && !self.nodes[n].porch.lobby.holds(&tenant, agent) {
+            self.hint(n, agent, AgentCommand::Gone);
         }
     }
 
     pub(super) fn new_socket(&mut self, person: &PersonId, device: &str) -> Arc<Socket> {
         let id = self.talks.len() as u64 + 1;
         Socket::new(id, self.tenant.id.clone(), person.clone(), device.to_owned(), self.rates.queue_bytes)
+    }
+}
+
+/// Whoever asked is told that it may try again; all else comes again by itself.
+pub(super) fn refuse(input: Input) {
+    if let Input::Request(Request { asker, .. }) = input {
+        let refusal =
+            Refusal::new(Code::Overloaded, "the actor has too much to do: try again").retry_after_ms(250);
+        asker.answer(Err(refusal));
     }
 }
 

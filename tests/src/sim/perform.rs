@@ -9,38 +9,36 @@ use super::store::{Back, Job};
 
 impl World {
     /// Performs the effects of one step, in order; false when the cell has ended.
-    pub(super) fn perform_all(&mut self, address: &Address, cell: u64, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn perform_all(&mut self, n: usize, address: &Address, cell: u64, effects: &mut Vec<Effect>) -> bool {
         let mut left = false;
         for effect in effects.drain(..) {
             match effect {
-                Effect::Stop => left |= self.leave(address),
+                Effect::Stop => left |= self.leave(n, address),
                 Effect::Die(_) => {
-                    self.failed(address, false);
+                    self.failed(n, address, false);
                     return false;
                 }
-                effect => self.perform(address, cell, effect),
+                effect => self.perform(n, address, cell, effect),
             }
         }
         self.pump_all();
         !left
     }
 
-    fn perform(&mut self, address: &Address, cell: u64, effect: Effect) {
+    fn perform(&mut self, n: usize, address: &Address, cell: u64, effect: Effect) {
         let back = || Back { to: address.clone(), cell };
         match effect {
-            Effect::Append(append) => self.ask_store(Job::Append { back: back(), append, unknown: 0 }),
-            Effect::PutRows(ticket, rows) => self.ask_store(Job::Put { back: back(), ticket, rows }),
-            Effect::Load(load) => self.ask_store(Job::Load { back: back(), load }),
-            Effect::Read { conversation, after } => {
-                self.ask_store(Job::Read { back: back(), conversation, after })
-            }
+            Effect::Append(append) => self.ask_store(n, Job::Append { back: back(), append, unknown: 0 }),
+            Effect::PutRows(ticket, rows) => self.ask_store(n, Job::Put { back: back(), ticket, rows }),
+            Effect::Load(load) => self.ask_store(n, Job::Load { back: back(), load }),
+            Effect::Read { conversation, after } => self.read_for_watcher(n, back(), conversation, after),
             Effect::GetRow { conversation, key } => {
-                self.ask_store(Job::Row { back: back(), conversation, key })
+                self.ask_store(n, Job::Row { back: back(), conversation, key })
             }
             Effect::Send(letter) => {
                 if self.stolen(&letter) {
                     let taken = Input::Taken { by: letter.to.clone(), id: letter.id };
-                    return self.send(address, taken, false);
+                    return self.send(n, address, taken, false);
                 }
                 let copies = self.copies();
                 self.tell(|| {
@@ -50,30 +48,33 @@ impl World {
                     )
                 });
                 for _ in 0..copies {
-                    self.send(&letter.to, Input::Letter(letter.clone()), true);
+                    self.send(n, &letter.to, Input::Letter(letter.clone()), true);
                 }
             }
             Effect::Take { from, id } => {
                 for _ in 0..self.copies() {
-                    self.send(&from, Input::Taken { by: address.clone(), id }, false);
+                    self.send(n, &from, Input::Taken { by: address.clone(), id }, false);
                 }
             }
             Effect::Watched { conversation, watcher, cursor } => {
                 for _ in 0..self.copies() {
-                    self.send(&conversation, Input::Watched { watcher, cursor }, false);
+                    self.send(n, &conversation, Input::Watched { watcher, cursor }, false);
                 }
             }
             Effect::Feed { watcher, heard } => {
                 // A slot lives beside its conversations: a full mailbox may lose a feed; nothing doubles it, and none survives
                 // the slot that it was sent to.
                 if self.copies() > 0 {
-                    self.feed(&watcher, heard);
+                    self.feed(n, &watcher, heard);
                 }
             }
             Effect::Answer(asker, answer) => asker.answer(answer),
             Effect::Murmur { to, murmur } => {
-                for person in to {
-                    self.node.lobby.murmur(&address.tenant, &person, &murmur);
+                for person in &to {
+                    self.nodes[n].porch.lobby.murmur(&address.tenant, person, &murmur);
+                }
+                if let Some(far) = self.far(n) {
+                    far.murmur(&address.tenant, &to, &murmur);
                 }
             }
             Effect::Push(push) => {
@@ -86,11 +87,14 @@ impl World {
                         if push.event.is_some() { "" } else { " is the end" }
                     )
                 });
-                self.node.lobby.push(&push);
+                self.nodes[n].porch.lobby.push(&push);
+                if let Some(far) = self.far(n) {
+                    far.push(&push);
+                }
             }
             // Nobody is outside: its actor makes the call again when its lease ends.
             Effect::Call(_) => {}
-            Effect::Timer(at) => self.set_alarm(address, at, Bell::Tick),
+            Effect::Timer(at) => self.set_alarm(n, address, at, Bell::Tick),
             // Whoever wanted to look may have gone.
             Effect::Show(reply, view) => drop(reply.send(view)),
             Effect::Stop | Effect::Die(_) => unreachable!("the caller deals with the end of a cell"),
@@ -102,8 +106,8 @@ impl World {
         if self.chance.hits(self.rates.lost) { 0 } else { 1 + u32::from(self.chance.hits(self.rates.twice)) }
     }
 
-    fn send(&mut self, to: &Address, input: Input, starts: bool) {
+    fn send(&mut self, n: usize, to: &Address, input: Input, starts: bool) {
         let at = self.now.after_ms(self.chance.between(0, self.rates.way_ms_max));
-        self.agenda.put(at, Action::Deliver { life: self.node.life, to: to.clone(), input, starts });
+        self.agenda.put(at, Action::Deliver { life: self.nodes[n].life, to: to.clone(), input, starts });
     }
 }

@@ -60,16 +60,20 @@ pub(super) type Flying = BTreeMap<Address, u32>;
 
 impl World {
     /// Asks the store; it begins after a while.
-    pub(super) fn ask_store(&mut self, job: Job) {
+    pub(super) fn ask_store(&mut self, n: usize, job: Job) {
         if let Job::Append { append, .. } = &job {
-            *self.node.flying.entry(append.address.clone()).or_default() += 1;
+            *self.nodes[n].flying.entry(append.address.clone()).or_default() += 1;
         }
         let at = self.now.after_ms(self.chance.between(0, self.rates.store_ms_max));
-        self.agenda.put(at, Action::Store(self.node.life, job));
+        self.agenda.put(at, Action::Store(self.nodes[n].life, job));
     }
 
     /// The store does what it was asked.
     pub(super) fn store_works(&mut self, life: Life, job: Job) {
+        if self.cluster.is_some() {
+            return self.shared_store_works(life, job);
+        }
+        let n = life.node;
         match job {
             Job::Append { back, append, unknown } => self.append(life, back, append, unknown),
             Job::Put { back, ticket, rows } => {
@@ -82,23 +86,23 @@ impl World {
                 if !failed || self.chance.hits(5_000) {
                     self.store.put_now(rows);
                 }
-                self.answer(back, Input::RowsPut(ticket, if failed { Err(broken()) } else { Ok(()) }));
+                self.answer(n, back, Input::RowsPut(ticket, if failed { Err(broken()) } else { Ok(()) }));
             }
             Job::Load { back, load } => {
                 let failed = self.chance.hits(self.rates.read_fails);
                 let loaded = if failed { Err(broken()) } else { Ok(self.load(&back.to, load)) };
-                self.answer(back, Input::Loaded(loaded));
+                self.answer(n, back, Input::Loaded(loaded));
             }
             Job::Read { back, conversation, after } => {
                 let failed = self.chance.hits(self.rates.read_fails);
                 let entries = self.store.read_now(&conversation, after, TAIL_MAX);
                 let entries = if failed { Err(broken()) } else { Ok(entries) };
-                self.answer(back, Input::Read { conversation, entries });
+                self.answer(n, back, Input::Read { conversation, entries });
             }
             Job::Row { back, conversation, key } => {
                 let failed = self.chance.hits(self.rates.read_fails);
                 let row = if failed { Err(broken()) } else { Ok(self.store.get_now(&key)) };
-                self.answer(back, Input::RowGot { conversation, row });
+                self.answer(n, back, Input::RowGot { conversation, row });
             }
             Job::Page { talk, source, after } => {
                 let failed = self.chance.hits(self.rates.read_fails);
@@ -111,8 +115,9 @@ impl World {
 
     /// As `conversa_cluster::Steady` does: what has no known outcome is repeated unchanged until it has.
     fn append(&mut self, life: Life, back: Back, append: Append, unknown: u32) {
+        let n = life.node;
         if unknown == 0 && self.chance.hits(self.rates.append_fails) {
-            return self.appended(back, Err(AppendError::Unavailable("it is full".into())));
+            return self.appended(n, back, Err(AppendError::Unavailable("it is full".into())));
         }
         if self.chance.hits(self.rates.append_unknown) {
             if self.chance.hits(self.rates.unknown_written) {
@@ -124,14 +129,14 @@ impl World {
             return self.agenda.put(self.now.after_ms(pause), Action::Store(life, again));
         }
         if self.plant == Some(Plant::AppendLost) && self.chance.hits(200) {
-            return self.appended(back, Ok(()));
+            return self.appended(n, back, Ok(()));
         }
         let outcome = self.store.append_now(&append);
         self.tell_append(&append, &outcome);
-        self.appended(back, outcome);
+        self.appended(n, back, outcome);
     }
 
-    fn tell_append(&self, append: &Append, outcome: &Result<(), AppendError>) {
+    pub(super) fn tell_append(&self, append: &Append, outcome: &Result<(), AppendError>) {
         for (body, seq) in append.bodies.iter().zip(append.first..) {
             let read = || {
                 decode::<Envelope<serde_json::Value>>(body)
@@ -142,14 +147,14 @@ impl World {
         }
     }
 
-    fn appended(&mut self, back: Back, outcome: Result<(), AppendError>) {
-        if let Some(flying) = self.node.flying.get_mut(&back.to) {
+    pub(super) fn appended(&mut self, n: usize, back: Back, outcome: Result<(), AppendError>) {
+        if let Some(flying) = self.nodes[n].flying.get_mut(&back.to) {
             *flying -= 1;
             if *flying == 0 {
-                self.node.flying.remove(&back.to);
+                self.nodes[n].flying.remove(&back.to);
             }
         }
-        self.answer(back, Input::Appended(outcome));
+        self.answer(n, back, Input::Appended(outcome));
     }
 
     pub(super) fn load(&self, of: &Address, load: Load) -> Loaded {
@@ -162,10 +167,10 @@ impl World {
         }
     }
 
-    fn answer(&mut self, back: Back, input: Input) {
+    pub(super) fn answer(&mut self, n: usize, back: Back, input: Input) {
         let at = self.now.after_ms(self.chance.between(0, self.rates.store_ms_max));
         let Back { to, cell } = back;
-        self.agenda.put(at, Action::Back { life: self.node.life, to, cell, input });
+        self.agenda.put(at, Action::Back { life: self.nodes[n].life, to, cell, input });
     }
 
     /// The node has died: each write that was under way has reached the disk, or has not. Clients' affairs go on.
@@ -177,7 +182,7 @@ impl World {
                     drop(store.append_now(&append))
                 }
                 Action::Store(_, Job::Put { rows, .. }) if self.chance.hits(5_000) => store.put_now(rows),
-                Action::Boot | Action::Turn(_) | Action::Misfortune | Action::Sweep | Action::Cut(_) => {
+                Action::Boot(_) | Action::Turn(_) | Action::Misfortune | Action::Sweep | Action::Cut(_) => {
                     self.agenda.put(at, action)
                 }
                 Action::Store(..)
@@ -187,12 +192,13 @@ impl World {
                 | Action::Resume { .. }
                 | Action::Page { .. }
                 | Action::Pump(_)
+                | Action::Cluster(_)
                 | Action::Grace(..) => {}
             }
         }
     }
 }
 
-fn broken() -> StoreError {
+pub(super) fn broken() -> StoreError {
     StoreError("it does not answer".into())
 }

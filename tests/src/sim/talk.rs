@@ -11,14 +11,14 @@ use conversa_actors::cell::machine::{Answer, Asker, Request, SocketAsker, unknow
 use conversa_actors::letter::Payload;
 use conversa_actors::lobby::{Out, Socket};
 use conversa_actors::port::Entry;
-use conversa_engine::conversation::{Command, Event};
+use conversa_engine::conversation::{self, Command};
 use conversa_engine::desk::AgentCommand;
 use conversa_engine::ids::ConversationId;
 use conversa_engine::time::Time;
 
 use super::agenda::Action;
 use super::client::Part;
-use super::store::Job;
+use super::cluster::Event;
 use super::{Plant, World};
 use crate::history::{Shown, Stream};
 
@@ -32,6 +32,7 @@ const RENEW_MS: i64 = 30_000;
 pub(super) struct Talk {
     pub(super) socket: Arc<Socket>,
     pub(super) client: usize,
+    pub(super) node: usize,
     pub(super) open: bool,
     /// What is written gets lost: the line is dead and nobody has noticed yet.
     deaf: bool,
@@ -46,7 +47,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(socket: Arc<Socket>, client: usize, now: Time, agent: bool) -> Self {
+    pub(super) fn new(socket: Arc<Socket>, client: usize, node: usize, now: Time, agent: bool) -> Self {
         let stream = Stream {
             person: socket.person().clone(),
             agent,
@@ -59,6 +60,7 @@ impl Talk {
         Self {
             socket,
             client,
+            node,
             open: true,
             deaf: false,
             takes_from: now,
@@ -82,13 +84,14 @@ impl World {
     pub(super) fn pump(&mut self, place: usize) {
         loop {
             let talk = &mut self.talks[place];
-            if !talk.open || talk.reading || talk.takes_from > self.now {
+            let still = self.nodes[talk.node].still_until > self.now;
+            if !talk.open || talk.reading || still || talk.takes_from > self.now {
                 return;
             }
             let Some(out) = talk.socket.next() else { break };
             match out {
                 Out::Event { source, seq, event } => {
-                    if let Some(event) = event.downcast_ref::<Event>() {
+                    if let Some(event) = event.downcast_ref::<conversation::Event>() {
                         self.show(place, &source, seq, event);
                     }
                 }
@@ -97,8 +100,7 @@ impl World {
                 Out::Behind { source, .. } if source.kind == Agent::KIND => talk.socket.skip(&source),
                 Out::Behind { source, .. } => talk.behind.push(source),
                 Out::Reply { .. } | Out::Murmur(_) => {}
-                // One node has nobody to lose sight of.
-                Out::LookUp => continue,
+                Out::LookUp => self.look_up(place),
                 Out::Replaced | Out::Drain => return self.close_talk(place),
             }
         }
@@ -107,7 +109,8 @@ impl World {
             && let Some(after) = talk.socket.behind(&source)
         {
             talk.reading = true;
-            self.ask_store(Job::Page { talk: place, source, after });
+            let n = talk.node;
+            self.read_for_talk(n, place, source, after);
         }
     }
 
@@ -130,10 +133,10 @@ impl World {
             if left_out == Some(place_in_page) {
                 continue;
             }
-            let envelope: Envelope<Event> =
+            let envelope: Envelope<conversation::Event> =
                 unseal(&entry.body).expect("a simulated store holds what was put into it");
             let held = socket.held(source, entry.seq);
-            if held.is_none() || !matches!(envelope.body, Event::Said(_)) {
+            if held.is_none() || !matches!(envelope.body, conversation::Event::Said(_)) {
                 self.show(place, source, entry.seq, &envelope.body);
             }
             if let Some((request, accepted)) = held {
@@ -147,7 +150,14 @@ impl World {
         self.pump(place);
     }
 
-    fn show(&mut self, place: usize, source: &Address, seq: u64, event: &Event) {
+    /// The conversation has no owner that can be asked: it is read on in a moment, and what else waits goes on.
+    pub(super) fn read_later(&mut self, place: usize, source: Address) {
+        self.talks[place].reading = false;
+        self.agenda.put(self.now.after_ms(100), Action::Cluster(Event::ReadOn(place, source)));
+        self.pump(place);
+    }
+
+    fn show(&mut self, place: usize, source: &Address, seq: u64, event: &conversation::Event) {
         let talk = &mut self.talks[place];
         let Ok(conversation) = source.key.parse::<ConversationId>() else { return };
         if talk.deaf || (!talk.stream.agent && !event.public()) {
@@ -189,7 +199,7 @@ impl World {
         let to = self.conversation(conversation);
         let asker =
             Asker::Socket(SocketAsker::new(Arc::clone(&self.talks[place].socket), request, to.clone()));
-        self.request(&to, Request { payload: Payload::of(command), asker });
+        self.request(self.talks[place].node, &to, Request { payload: Payload::of(command), asker });
         self.pump_all();
     }
 
@@ -204,8 +214,8 @@ impl World {
         let talk = &mut self.talks[place];
         if talk.stream.agent && now.ms_since(talk.renewed) >= RENEW_MS {
             talk.renewed = now;
-            let agent = talk.socket.person().clone();
-            self.hint(&agent, AgentCommand::Renew);
+            let (n, agent) = (talk.node, talk.socket.person().clone());
+            self.hint(n, &agent, AgentCommand::Renew);
         }
     }
 
@@ -229,18 +239,20 @@ impl World {
             return;
         }
         talk.open = false;
-        let (client, socket) = (talk.client, Arc::clone(&talk.socket));
-        let last = self.node.lobby.detach(&socket);
+        let (client, n, socket) = (talk.client, talk.node, Arc::clone(&talk.socket));
+        let last = self.nodes[n].porch.lobby.detach(&socket);
         if last && self.clients[client].part == Part::Agent {
-            let action = Action::Grace(self.node.life, socket.person().clone());
+            let action = Action::Grace(self.nodes[n].life, socket.person().clone());
             self.agenda.put(self.now.after_ms(self.tenant.grace_ms), action);
         }
         self.client_cut(client, place);
     }
 
-    pub(super) fn close_all_talks(&mut self) {
+    pub(super) fn close_all_talks(&mut self, n: usize) {
         for place in 0..self.talks.len() {
-            self.close_talk(place);
+            if self.talks[place].node == n {
+                self.close_talk(place);
+            }
         }
     }
 }

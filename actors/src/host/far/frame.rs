@@ -64,10 +64,11 @@ pub(super) enum Frame {
 
 /// Some of what a log holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Page {
-    pub(super) entries: Vec<(u64, Bytes)>,
+pub struct Page {
+    /// Events with their sequence numbers.
+    pub entries: Vec<(u64, Bytes)>,
     /// There may be more.
-    pub(super) more: bool,
+    pub more: bool,
 }
 
 /// A state on its way.

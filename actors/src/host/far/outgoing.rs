@@ -9,9 +9,9 @@ use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
 use tokio::sync::oneshot;
 
-use super::frame::{Ear, Frame, HeardFar, Pushed};
+use super::frame::{Ear, Frame, HeardFar, Page, Pushed};
 use super::pending::{Waits, unreachable_owner};
-use super::{AGAIN, Far, Route};
+use super::{AGAIN, Far, Home, Route};
 use crate::address::Address;
 use crate::behaviours::CONVERSATION;
 use crate::cell::machine::{Heard, Input, Push, Request, View};
@@ -65,7 +65,7 @@ impl Far {
     }
 
     /// Shows an event on the sockets of other nodes.
-    pub(in crate::host) fn push(&self, push: &Push) {
+    pub fn push(&self, push: &Push) {
         let tenant = &push.source.tenant;
         let nodes = if push.person.as_str() == WATCHERS {
             self.directory.of(&[Ear::Watchers(tenant.clone())])
@@ -89,7 +89,7 @@ impl Far {
     }
 
     /// Shows something fleeting on the sockets of other nodes.
-    pub(in crate::host) fn murmur(&self, tenant: &TenantId, to: &[PersonId], murmur: &Arc<Murmur>) {
+    pub fn murmur(&self, tenant: &TenantId, to: &[PersonId], murmur: &Arc<Murmur>) {
         let ears: Vec<_> = to.iter().map(|person| Ear::Person(tenant.clone(), person.clone())).collect();
         let nodes = self.directory.of(&ears);
         if nodes.is_empty() {
@@ -100,32 +100,33 @@ impl Far {
     }
 
     /// True when another node holds a connected socket of somebody who works here.
-    pub(in crate::host) fn holds(&self, tenant: &TenantId, person: &PersonId) -> bool {
+    #[must_use]
+    pub fn holds(&self, tenant: &TenantId, person: &PersonId) -> bool {
         !self.directory.of(&[Ear::Connected(tenant.clone(), person.clone())]).is_empty()
     }
 }
 
-impl Host {
+impl Far {
     /// Gives an input to the node that serves its actor.
-    pub(in crate::host) fn forward(
-        self: &Arc<Self>,
-        far: &Arc<Far>,
+    pub(super) fn forward(
+        &self,
+        home: &impl Home,
         node: &Arc<str>,
         to: &Address,
         input: Input,
         since: Time,
     ) -> Result<(), Box<Input>> {
         match input {
-            Input::Letter(letter) => self.forward_letter(far, node, letter, since),
-            Input::Request(request) => self.forward_request(far, node, to, request, since),
+            Input::Letter(letter) => self.forward_letter(node, letter, since),
+            Input::Request(request) => self.forward_request(home, node, to, request, since),
             Input::Murmur { from, kind, d } => {
                 let said = Frame::Say { to: to.clone(), from, kind: kind.into_owned(), d };
-                let _ = far.send(node, &said);
+                let _ = self.send(node, &said);
                 Ok(())
             }
             Input::Heard(heard) => {
                 let frame = Frame::Heard { slot: to.clone(), heard: heard.iter().map(heard_far).collect() };
-                far.send(node, &frame).map_err(|_| Box::new(Input::Heard(heard)))
+                self.send(node, &frame).map_err(|_| Box::new(Input::Heard(heard)))
             }
             // Of cells that have moved away.
             Input::Tick | Input::Woken => Ok(()),
@@ -134,8 +135,7 @@ impl Host {
     }
 
     fn forward_letter(
-        self: &Arc<Self>,
-        far: &Arc<Far>,
+        &self,
         node: &Arc<str>,
         letter: Letter,
         since: Time,
@@ -146,8 +146,8 @@ impl Host {
             id: letter.id,
             payload: letter.payload.encode(),
         };
-        match far.send(node, &frame) {
-            Err(NotSent::Down) => far.park(since, &letter.to.clone(), Input::Letter(letter)),
+        match self.send(node, &frame) {
+            Err(NotSent::Down) => self.park(since, &letter.to.clone(), Input::Letter(letter)),
             Err(why @ NotSent::TooLarge) => {
                 tracing::error!(from = %letter.from, to = %letter.to, %why, "a letter cannot be sent");
                 Ok(())
@@ -158,8 +158,8 @@ impl Host {
     }
 
     fn forward_request(
-        self: &Arc<Self>,
-        far: &Arc<Far>,
+        &self,
+        home: &impl Home,
         node: &Arc<str>,
         to: &Address,
         request: Request,
@@ -170,15 +170,15 @@ impl Host {
         let ask = |n| Frame::Request { n, to: to.clone(), payload: payload.encode(), origin };
         if matches!(asker, crate::cell::machine::Asker::Nobody) {
             // A hint; it is worth no more.
-            let _ = far.send(node, &ask(0));
+            let _ = self.send(node, &ask(0));
             return Ok(());
         }
-        let Err((Waits::Answer(asker), why)) = far.question(node, self.now(), Waits::Answer(asker), ask)
+        let Err((Waits::Answer(asker), why)) = self.question(node, home.now(), Waits::Answer(asker), ask)
         else {
             return Ok(());
         };
         match why {
-            NotSent::Down => far.park(since, to, Input::Request(Request { payload, asker })),
+            NotSent::Down => self.park(since, to, Input::Request(Request { payload, asker })),
             NotSent::Full => Err(Box::new(Input::Request(Request { payload, asker }))),
             NotSent::TooLarge => {
                 asker.answer(Err(Refusal::new(Code::PayloadTooLarge, "the request is too large")));
@@ -188,10 +188,9 @@ impl Host {
     }
 
     /// Gives an input to a cell that is awake, wherever it is.
-    pub(in crate::host) fn deliver_awake(&self, to: &Address, input: Input) {
-        let Some(far) = &self.far else { return self.roster.deliver_awake(to, input, self.now()) };
-        match self.route(to.shard()) {
-            Route::Here => self.roster.deliver_awake(to, input, self.now()),
+    pub fn deliver_awake(&self, home: &impl Home, to: &Address, input: Input) {
+        match self.route(home, to.shard()) {
+            Route::Here => home.take_awake(to, input),
             Route::There(node) => {
                 let frame = match input {
                     Input::Taken { by, id } => Frame::Taken { by, to: to.clone(), id },
@@ -201,10 +200,45 @@ impl Host {
                     _ => return,
                 };
                 // A letter that is not known to be taken comes again; a conversation asks its watchers again.
-                let _ = far.send(&node, &frame);
+                let _ = self.send(&node, &frame);
             }
             // The same.
             Route::Nowhere => {}
+        }
+    }
+
+    /// Asks a node for the state of an actor that it serves; `None` when it cannot be asked now.
+    pub fn ask_state(
+        &self,
+        node: &Arc<str>,
+        now: Time,
+        of: &Address,
+    ) -> Option<oneshot::Receiver<Result<View, Refusal>>> {
+        let (reply, view) = oneshot::channel();
+        let ask = |n| Frame::View { n, of: of.clone() };
+        self.question(node, now, Waits::View(of.clone(), reply), ask).ok().map(|()| view)
+    }
+
+    /// Asks a node for at most `limit` events of the log of an actor that it serves; `None` when it cannot be asked now.
+    pub fn ask_log(
+        &self,
+        node: &Arc<str>,
+        now: Time,
+        (of, after, limit): (&Address, u64, usize),
+    ) -> Option<oneshot::Receiver<Result<Page, StoreError>>> {
+        let (reply, entries) = oneshot::channel();
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let ask = |n| Frame::Read { n, of: of.clone(), after, limit };
+        self.question(node, now, Waits::Entries(reply), ask).ok().map(|()| entries)
+    }
+}
+
+impl Host {
+    /// Gives an input to a cell that is awake, wherever it is.
+    pub(in crate::host) fn deliver_awake(self: &Arc<Self>, to: &Address, input: Input) {
+        match &self.far {
+            Some(far) => far.deliver_awake(self, to, input),
+            None => self.roster.deliver_awake(to, input, self.now()),
         }
     }
 
@@ -218,15 +252,12 @@ impl Host {
                 Route::There(node) => Some(node),
                 Route::Nowhere => None,
             };
-            if let Some(node) = node {
-                let (reply, view) = oneshot::channel();
-                let ask = |n| Frame::View { n, of: of.clone() };
-                if far.question(&node, self.now(), Waits::View(of.clone(), reply), ask).is_ok()
-                    && let Ok(Ok(view)) = tokio::time::timeout(ASK, view).await
-                    && !view.as_ref().is_err_and(|refusal| refusal.code == Code::Unavailable)
-                {
-                    return view;
-                }
+            if let Some(node) = node
+                && let Some(view) = far.ask_state(&node, self.now(), of)
+                && let Ok(Ok(view)) = tokio::time::timeout(ASK, view).await
+                && !view.as_ref().is_err_and(|refusal| refusal.code == Code::Unavailable)
+            {
+                return view;
             }
             if tokio::time::Instant::now() >= until {
                 return Err(unreachable_owner());
@@ -279,10 +310,7 @@ impl Host {
                 Route::There(node) => node,
                 Route::Nowhere => return None,
             };
-            let (reply, entries) = oneshot::channel();
-            let rest = u32::try_from(limit - found.len()).unwrap_or(u32::MAX);
-            let ask = |n| Frame::Read { n, of: of.clone(), after: from, limit: rest };
-            far.question(&node, self.now(), Waits::Entries(reply), ask).ok()?;
+            let entries = far.ask_log(&node, self.now(), (of, from, limit - found.len()))?;
             let Ok(Ok(Ok(page))) = tokio::time::timeout(ASK, entries).await else { return None };
             found.extend(page.entries.into_iter().map(|(seq, body)| Entry { seq, body }));
             if !page.more || found.len() >= limit {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use conversa_engine::time::Time;
 
-use super::{Far, Host};
+use super::{Far, Home, refuse};
 use crate::address::Address;
 use crate::cell::machine::Input;
 use crate::host::far::pending::unreachable_owner;
@@ -32,7 +32,7 @@ impl Far {
     ///
     /// # Errors
     /// The input, when too many wait.
-    pub(in crate::host) fn park(&self, since: Time, to: &Address, input: Input) -> Result<(), Box<Input>> {
+    pub(super) fn park(&self, since: Time, to: &Address, input: Input) -> Result<(), Box<Input>> {
         match input {
             // Of cells that have moved away: their next owner has looked through the wake rows.
             Input::Tick | Input::Woken => return Ok(()),
@@ -47,13 +47,11 @@ impl Far {
         parked.waiting.push((since, to.clone(), input));
         Ok(())
     }
-}
 
-impl Host {
     /// Tries all again that waits.
-    pub(super) fn unpark(self: &Arc<Self>, far: &Arc<Far>) {
-        let waiting = std::mem::take(&mut far.parked.lock().waiting);
-        let limit = self.now().after_ms(-WAIT_MS);
+    pub(super) fn unpark(self: &Arc<Self>, home: &impl Home) {
+        let waiting = std::mem::take(&mut self.parked.lock().waiting);
+        let limit = home.now().after_ms(-WAIT_MS);
         for (since, to, input) in waiting {
             if since < limit {
                 // A letter comes again.
@@ -62,10 +60,8 @@ impl Host {
                 }
                 continue;
             }
-            if let Err(refused) = self.deliver_since(&to, input, since)
-                && let Input::Request(request) = *refused
-            {
-                request.asker.answer(Err(super::super::overloaded()));
+            if let Err(refused) = self.deliver(home, &to, input, since) {
+                refuse(home, *refused);
             }
         }
     }

@@ -70,13 +70,18 @@ impl Pending {
 
     /// Nothing that this node was asked will be answered.
     pub(super) fn down(&self, node: &str) {
-        let gone: Vec<_> = self.questions.lock().extract_if(|_, question| *question.node == *node).collect();
-        gone.into_iter().for_each(|(_, question)| question.waits.unanswered());
+        self.end(|question| *question.node == *node);
     }
 
     /// Nor what was asked before `then`.
     pub(super) fn expire(&self, then: Time) {
-        let gone: Vec<_> = self.questions.lock().extract_if(|_, question| question.since < then).collect();
+        self.end(|question| question.since < then);
+    }
+
+    /// In the order in which they were asked: so are they heard of.
+    fn end(&self, over: impl Fn(&Question) -> bool) {
+        let mut gone: Vec<_> = self.questions.lock().extract_if(|_, question| over(question)).collect();
+        gone.sort_unstable_by_key(|(n, _)| *n);
         gone.into_iter().for_each(|(_, question)| question.waits.unanswered());
     }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use conversa_engine::ids::{ConversationId, SHARDS, shard_of};
 
 use super::frame::{Ear, Frame};
-use super::{Far, Host};
+use super::Far;
 use crate::behaviours::is_visitor;
+use crate::lobby::Lobby;
 
 /// Ears in one frame.
 const TOGETHER_MAX: usize = 256;
@@ -54,27 +55,25 @@ impl Far {
             let _ = self.send(node, &frame(together.to_vec()));
         }
     }
-}
 
-impl Host {
     /// Tells a node that has a link again which sockets are here. What they have missed meanwhile is looked for: conversations that are
     /// served there are read on, and people who serve look up what they have.
-    pub(super) fn introduce(&self, far: &Far, node: &Arc<str>) {
-        let owns = |shard| far.mesh().owner(shard).is_some_and(|owner| owner == *node);
+    pub(super) fn introduce(&self, lobby: &Lobby, node: &Arc<str>) {
+        let owns = |shard| self.mesh().owner(shard).is_some_and(|owner| owner == *node);
         let concerns = |ear: &Ear| ear.shard().is_none_or(owns);
-        let ears: Vec<_> = self.lobby.ears().into_iter().filter(concerns).collect();
-        far.tell_many(node, &ears, Frame::Here);
-        self.lobby.read_on(owns);
-        self.lobby.look_up();
+        let ears: Vec<_> = lobby.ears().into_iter().filter(concerns).collect();
+        self.tell_many(node, &ears, Frame::Here);
+        lobby.read_on(owns);
+        lobby.look_up();
     }
 
     /// Shards may have other owners now: these are told of the sockets here, and what their conversations have said meanwhile is read.
-    pub(super) fn follow_shards(&self, far: &Far) {
-        let mut owners = far.owners.lock();
+    pub(super) fn follow_shards(&self, lobby: &Lobby) {
+        let mut owners = self.owners.lock();
         let mut moved = vec![false; usize::from(SHARDS)];
         let mut lost: Vec<Arc<str>> = Vec::new();
         for (shard, known) in (0..SHARDS).zip(owners.iter_mut()) {
-            let now = far.mesh().owner(shard);
+            let now = self.mesh().owner(shard);
             if now != *known {
                 moved[usize::from(shard)] = true;
                 if let Some(before) = std::mem::replace(known, now)
@@ -89,20 +88,20 @@ impl Host {
         }
         let has_moved = |shard: u16| moved.get(usize::from(shard)).copied().unwrap_or_default();
         let ears: Vec<_> =
-            self.lobby.ears().into_iter().filter(|ear| ear.shard().is_some_and(has_moved)).collect();
-        for node in far.mesh().linked() {
+            lobby.ears().into_iter().filter(|ear| ear.shard().is_some_and(has_moved)).collect();
+        for node in self.mesh().linked() {
             let new = |ear: &Ear| {
                 ear.shard()
                     .and_then(|shard| owners[usize::from(shard)].as_ref())
                     .is_some_and(|owner| *owner == node)
             };
             let mine: Vec<_> = ears.iter().filter(|ear| new(ear)).cloned().collect();
-            far.tell_many(&node, &mine, Frame::Here);
+            self.tell_many(&node, &mine, Frame::Here);
             if lost.contains(&node) {
                 let others: Vec<_> = ears.iter().filter(|ear| !new(ear)).cloned().collect();
-                far.tell_many(&node, &others, Frame::Gone);
+                self.tell_many(&node, &others, Frame::Gone);
             }
         }
-        self.lobby.read_on(has_moved);
+        lobby.read_on(has_moved);
     }
 }

@@ -1,0 +1,136 @@
+//! The seeded simulator of several nodes: no seed may break an invariant, the same seed is the same run, and every planted fault is found.
+//!
+//! `CONVERSA_CLUSTER_SEEDS` says how many seeds, `CONVERSA_SEED` which first; `CONVERSA_CLUSTER_ALOUD` prints the story of one, and with
+//! `CONVERSA_FAULT` what a planted fault makes of it.
+
+use conversa_tests::checker::{Violation, check};
+use conversa_tests::sim::cluster::{Fault, Tally, run, run_aloud};
+
+/// Seeds of an ordinary run of the tests.
+const SEEDS: u64 = 60;
+/// Seeds within which every planted fault must be found.
+const PLANTED_SEEDS_MAX: u64 = 300;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+/// What is wrong with a seed, and how to hear its story.
+fn report(seed: u64, violations: &[Violation]) -> String {
+    let listed: Vec<String> = violations.iter().take(10).map(|violation| format!("  {violation}")).collect();
+    format!(
+        "seed {seed} breaks {} invariants:\n{}\nits story: CONVERSA_CLUSTER_ALOUD={seed} cargo test --package conversa-tests --test main cluster::aloud -- --nocapture",
+        violations.len(),
+        listed.join("\n")
+    )
+}
+
+#[derive(Debug, Default)]
+struct Sum {
+    steps: u64,
+    cell_crashes: u64,
+    node_crashes: u64,
+    messages: usize,
+    commits: usize,
+    sockets: usize,
+    tallies: Tally,
+}
+
+impl Sum {
+    fn and(self, of: Self) -> Self {
+        Self {
+            steps: self.steps + of.steps,
+            cell_crashes: self.cell_crashes + of.cell_crashes,
+            node_crashes: self.node_crashes + of.node_crashes,
+            messages: self.messages + of.messages,
+            commits: self.commits + of.commits,
+            sockets: self.sockets + of.sockets,
+            tallies: self.tallies.and(of.tallies),
+        }
+    }
+}
+
+fn play(seed: u64) -> (Sum, Vec<Violation>) {
+    let (run, tallies) = run(seed, None);
+    let sum = Sum {
+        steps: run.steps,
+        cell_crashes: run.crashes,
+        node_crashes: run.node_crashes,
+        messages: run.history.messages.len(),
+        commits: run.history.owners.commits.len(),
+        sockets: run.history.streams.len(),
+        tallies,
+    };
+    (sum, check(&run.history))
+}
+
+/// Every second seed from this one on.
+fn half(first: u64, end: u64) -> (Sum, Vec<String>) {
+    let (mut sum, mut broken) = (Sum::default(), Vec::new());
+    for seed in (first..end).step_by(2) {
+        let (one, violations) = play(seed);
+        sum = sum.and(one);
+        if !violations.is_empty() {
+            let report = report(seed, &violations);
+            println!("{report}");
+            broken.push(report);
+        }
+    }
+    (sum, broken)
+}
+
+#[test]
+fn no_seed_of_a_cluster_breaks_an_invariant() {
+    let (first, seeds) = (number("CONVERSA_SEED").unwrap_or(0), number("CONVERSA_CLUSTER_SEEDS").unwrap_or(SEEDS));
+    let end = first + seeds;
+    let ((even, mut broken), (odd, others)) = std::thread::scope(|scope| {
+        let odd = scope.spawn(|| half(first + 1, end));
+        (half(first, end), odd.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    broken.extend(others);
+    let sum = even.and(odd);
+    println!("{seeds} seeds of {} nodes, {} with violations: {sum:?}", 3, broken.len());
+    assert!(broken.is_empty(), "{} of {seeds} seeds:\n{}", broken.len(), broken[..broken.len().min(5)].join("\n"));
+    // Runs in which nothing happens prove nothing.
+    let Tally { revoked, left, broken, frames, takeovers, late, pauses, jumps, views: _ } = sum.tallies;
+    let often = [revoked, left, broken, takeovers, late, pauses, jumps, sum.node_crashes];
+    assert!(seeds < 50 || often.iter().all(|count| *count * 10 > seeds), "{sum:?}");
+    assert!(frames > 100 * seeds && sum.messages as u64 > 10 * seeds && sum.commits as u64 > 50 * seeds, "{sum:?}");
+}
+
+#[test]
+fn the_same_seed_of_a_cluster_is_the_same_run() {
+    let traces = || (0..4).map(|seed| run(seed, None).0.trace).collect::<Vec<_>>();
+    assert_eq!(traces(), traces());
+}
+
+#[test]
+fn every_planted_fault_of_a_cluster_is_found() {
+    let mut missed = Vec::new();
+    for fault in Fault::ALL {
+        let found = (0..PLANTED_SEEDS_MAX).find_map(|seed| {
+            let violations = check(&run(seed, Some(*fault)).0.history);
+            violations.into_iter().next().map(|violation| (seed, violation))
+        });
+        match found {
+            Some((seed, violation)) => println!("{fault:?}: {} seeds; {violation}", seed + 1),
+            None => missed.push(fault),
+        }
+    }
+    assert!(missed.is_empty(), "not found within {PLANTED_SEEDS_MAX} seeds: {missed:?}");
+}
+
+/// Not a test: prints the story of the seed that `CONVERSA_CLUSTER_ALOUD` names.
+#[test]
+fn aloud() {
+    let Some(seed) = number("CONVERSA_CLUSTER_ALOUD") else { return };
+    let fault = std::env::var("CONVERSA_FAULT").ok();
+    let fault = fault.map(|name| {
+        let known = Fault::ALL.iter().find(|fault| format!("{fault:?}") == name);
+        *known.unwrap_or_else(|| panic!("CONVERSA_FAULT is one of {:?}", Fault::ALL))
+    });
+    for violation in check(&run_aloud(seed, fault).0.history) {
+        println!("{violation}");
+    }
+}
