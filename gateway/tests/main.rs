@@ -10,6 +10,7 @@ mod outside;
 mod parsers;
 mod process;
 mod protocol;
+mod s3;
 mod schema;
 mod settings;
 mod streams;
