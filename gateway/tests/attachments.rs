@@ -5,6 +5,7 @@ use conversa_gateway::config::{AttachmentsKind, Config, S3Config, sample};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::documents;
 use super::outside::Node as Process;
 use super::protocol::{Client as Socket, ENCODINGS, node, stop, token};
 use super::s3;
@@ -37,7 +38,7 @@ impl Person {
     async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         let json = [("content-type", "application/json")];
         let answer = self.ask(Method::POST, path, &json, body.to_string().into_bytes()).await;
-        (answer.status(), answer.json().await.expect("JSON"))
+        (answer.status(), documents::answered(&Method::POST, answer).await)
     }
 
     async fn prepare(&self, name: &str, mime: &str, bytes: usize) -> (StatusCode, Value) {
@@ -46,7 +47,10 @@ impl Person {
 
     async fn put(&self, prepared: &Value, body: &[u8]) -> StatusCode {
         let url = prepared["upload_url"].as_str().expect("a URL");
-        self.ask(Method::PUT, url, &[], body.to_vec()).await.status()
+        let answer = self.ask(Method::PUT, url, &[], body.to_vec()).await;
+        let status = answer.status();
+        documents::answered(&Method::PUT, answer).await;
+        status
     }
 
     async fn complete(&self, prepared: &Value) -> (StatusCode, Value) {
@@ -227,6 +231,7 @@ async fn nodes_that_share_a_bucket_take_and_show_each_other_s_files() {
     assert_eq!(there.put(&prepared, PNG).await, 200);
     let (status, done) = here.complete(&prepared).await;
     assert_eq!(status, 200, "{done}");
+    assert!(server.asked().iter().any(|name| name == "PutObject"), "it lies in the bucket");
     let url = done["att"]["url"].as_str().expect("a URL");
     for person in [&here, &there] {
         let part = person.ask(Method::GET, url, &[("range", "bytes=1-3")], Vec::new()).await;

@@ -4,6 +4,7 @@ mod attachments;
 mod carried;
 mod customers;
 mod desk;
+mod documents;
 mod fetch;
 mod handover;
 mod outside;
