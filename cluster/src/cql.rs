@@ -30,9 +30,9 @@ use scylla::statement::{Consistency, SerialConsistency};
 use tokio::sync::Semaphore;
 
 use crate::clock::Began;
+use crate::log::Logs;
 use crate::register::{ChangeError, Held, Register};
 use crate::state::State;
-use crate::log::Logs;
 use crate::ticks::Ticks;
 use statements::Statements;
 

@@ -302,11 +302,7 @@ impl<J: Journal + 'static> Journal for Leased<J> {
         async move {
             let found = read.await?;
             // Later owners may have written what this one has not seen.
-            if (self.holds)() {
-                Ok(found)
-            } else {
-                Err(StoreError(LAPSED.into()))
-            }
+            if (self.holds)() { Ok(found) } else { Err(StoreError(LAPSED.into())) }
         }
         .boxed()
     }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use conversa_actors::address::Address;
-use conversa_actors::port::{APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Entry, StoreError};
+use conversa_actors::port::{
+    APPEND_EVENTS_MAX, Append, AppendError, BODY_BYTES_MAX, Done, Entry, StoreError,
+};
 use parking_lot::Mutex;
 
 /// Largest sum of one append's bodies, bytes: one mutation, far below what servers take by default (16 MiB).

@@ -1,12 +1,14 @@
 //! Files of messages: prepared, uploaded, checked by their first bytes and sealed; only what is sealed may be sent. A file is never
-//! wholly in memory, and no id tells where a file lies or opens it to strangers.
+//! wholly in memory, and no id tells where a file lies or opens it to strangers. Each step may be taken at another node of a cluster.
 
 mod kind;
 mod quota;
 mod seal;
 mod shelf;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +19,6 @@ use conversa_engine::ids::TenantId;
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
 use futures_util::StreamExt;
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
@@ -41,9 +42,13 @@ pub(crate) struct Attachments {
     shelf: Shelf,
     quota: Quota,
     uploads: Semaphore,
-    /// What is written or completed right now: two at once on one file could swap what was checked.
-    busy: Mutex<HashSet<[u8; 16]>>,
+    /// Why no files are taken, if that is so.
+    closed: Option<&'static str>,
 }
+
+/// What is said where a file could be read at one node only.
+const ALONE: &str = "this cluster takes no files: its operator sets attachments.kind = \"s3\", or attachments.shared where the folder is \
+     one that all nodes see";
 
 /// An upload that begins.
 pub(crate) struct Prepared {
@@ -54,27 +59,29 @@ pub(crate) struct Prepared {
 }
 
 impl Attachments {
-    pub(crate) fn open(
+    /// Opens the store of files; `among` says that other nodes serve the same conversations.
+    ///
+    /// # Errors
+    /// What is wrong with the store and what to do.
+    pub(crate) async fn open(
         limits: &AttachmentsConfig,
         data: &Path,
         secrets: &HashMap<TenantId, String>,
+        among: bool,
     ) -> anyhow::Result<Self> {
-        let folder = data.join(&limits.folder);
-        let shelf = Shelf::open(&folder).map_err(|error| {
-            anyhow::anyhow!(
-                "cannot use {} for attachments: {error}; set attachments.folder",
-                folder.display()
-            )
-        })?;
+        let closed = (among && !limits.everywhere()).then_some(ALONE);
+        if let Some(why) = closed {
+            tracing::warn!(why, "files of messages are refused");
+        }
         let keys =
             secrets.iter().map(|(tenant, secret)| (tenant.clone(), Key::new(tenant, secret))).collect();
         Ok(Self {
             limits: limits.clone(),
             keys,
-            shelf,
+            shelf: Shelf::open(limits, data).await?,
             quota: Quota::default(),
             uploads: Semaphore::new(UPLOADS_MAX),
-            busy: Mutex::default(),
+            closed,
         })
     }
 
@@ -89,6 +96,9 @@ impl Attachments {
         (name, mime, bytes): (String, String, u64),
         now: Time,
     ) -> Result<Prepared, Refusal> {
+        if let Some(why) = self.closed {
+            return Err(Refusal::new(Code::UnsupportedContent, why));
+        }
         if bytes == 0 {
             return Err(Refusal::new(Code::BadRequest, "the file is empty: choose another").field("bytes"));
         }
@@ -103,37 +113,36 @@ impl Attachments {
         }
         check_name(&name)?;
         let (random, until) = (clock::random::<16>(), now.after_ms(self.limits.expiry_ms));
-        self.quota.take(principal, &self.limits, (random, bytes), (now, until))?;
+        let take = || self.quota.take(principal, &self.limits, (random, bytes), (now, until));
+        match take() {
+            Err(refusal) if refusal.code == Code::QuotaExceeded => {
+                self.forget_completed(principal).await?;
+                take()?;
+            }
+            taken => taken?,
+        }
         let id = self.key(&principal.tenant)?.pending(principal, random);
-        let record = Record { name, mime, bytes, until, sha256: None, complete: false };
+        let record =
+            Record { name, mime, bytes, until, sha256: None, complete: false, sending: String::new() };
         self.shelf.begin(&principal.tenant, &id.place(), &record).await?;
         let id = id.text();
         Ok(Prepared { url: format!("{URL}{id}"), id, until, bytes_max })
     }
 
-    /// The upload of an id, held until `Busy` is dropped.
-    async fn pending(
-        &self,
-        principal: &Principal,
-        id: &str,
-        now: Time,
-    ) -> Result<(Busy<'_>, Id, Record), Refusal> {
+    /// What was prepared here may have been completed at another node.
+    async fn forget_completed(&self, principal: &Principal) -> Result<(), Refusal> {
+        for random in self.quota.pending(principal) {
+            if self.shelf.record(&principal.tenant, &seal::place(random)).await?.is_some() {
+                self.quota.done(principal, random);
+            }
+        }
+        Ok(())
+    }
+
+    /// The id of an upload of this person.
+    fn own(&self, principal: &Principal, id: &str) -> Result<Id, Refusal> {
         let id = Id::parse(id).ok_or_else(not_found)?;
-        if !self.key(&principal.tenant)?.is_pending_of(principal, &id) {
-            return Err(not_found());
-        }
-        if !self.busy.lock().insert(id.random) {
-            return Err(Refusal::new(
-                Code::Conflict,
-                "another request works on this upload: wait for its end",
-            ));
-        }
-        let busy = Busy { busy: &self.busy, random: id.random };
-        let record = self.shelf.record(&principal.tenant, &id.place()).await?.ok_or_else(not_found)?;
-        if !record.complete && record.until <= now {
-            return Err(Refusal::new(Code::Gone, "the time of this upload is over: prepare it again"));
-        }
-        Ok((busy, id, record))
+        if self.key(&principal.tenant)?.is_pending_of(principal, &id) { Ok(id) } else { Err(not_found()) }
     }
 
     /// Takes the bytes of an upload as they come.
@@ -147,25 +156,29 @@ impl Attachments {
         let _turn = self.uploads.try_acquire().map_err(|_| {
             Refusal::new(Code::Overloaded, "too many uploads at once: try again").retry_after_ms(2_000)
         })?;
-        let (_busy, id, mut record) = self.pending(principal, id, now).await?;
-        if record.complete {
+        let id = self.own(principal, id)?;
+        let (tenant, place) = (&principal.tenant, id.place());
+        let record = self.shelf.prepared(tenant, &place).await?.ok_or_else(not_found)?;
+        if record.until <= now {
+            return Err(over());
+        }
+        if self.shelf.record(tenant, &place).await?.is_some() {
             return Err(Refusal::new(Code::Conflict, "this upload is complete: prepare another"));
         }
-        // Until all is here again, nothing is.
-        if record.sha256.take().is_some() {
-            self.shelf.keep(&principal.tenant, &id.place(), &record).await?;
-        }
-        let mut writing = self.shelf.write(&principal.tenant, &id.place()).await?;
-        let sha256 = match stream(&mut writing, body, record.bytes).await {
+        let mut writing = self.shelf.write(tenant, &place).await?;
+        // The sweep may rely on it: nothing is sent beyond the end.
+        let left = Duration::from_millis(u64::try_from(record.until.ms() - now.ms()).unwrap_or_default());
+        let streamed = tokio::time::timeout(left, stream(&mut writing, body, record.bytes)).await;
+        let sha256 = match streamed.unwrap_or_else(|_| Err(over())) {
             Ok(sha256) => sha256,
             Err(refusal) => {
                 writing.abort().await;
                 return Err(refusal);
             }
         };
-        writing.finish().await?;
-        record.sha256 = Some(sha256.clone());
-        self.shelf.keep(&principal.tenant, &id.place(), &record).await?;
+        let sending = writing.finish().await?;
+        let record = Record { sha256: Some(sha256.clone()), sending, ..record };
+        self.shelf.arrived(tenant, &place, &record).await?;
         Ok(Uploaded { bytes: record.bytes, sha256 })
     }
 
@@ -176,25 +189,39 @@ impl Attachments {
         id: &str,
         now: Time,
     ) -> Result<Attachment, Refusal> {
-        let (_busy, id, mut record) = self.pending(principal, id, now).await?;
+        let id = self.own(principal, id)?;
         let (tenant, place) = (&principal.tenant, id.place());
-        if record.sha256.is_none() {
-            return Err(Refusal::new(Code::Conflict, "nothing was uploaded: PUT its bytes first"));
-        }
-        if !record.complete {
-            let head = self.shelf.head(tenant, &place, record.bytes.min(kind::HEAD_BYTES)).await?;
-            if let Err(found) = kind::agree(&record.mime, &head) {
-                self.shelf.remove(tenant, &place).await?;
-                self.quota.done(principal, id.random);
-                let detail = format!("the file is {found}, not {}: send it as what it is", record.mime);
-                return Err(Refusal::new(Code::UnsupportedContent, detail).field("mime"));
-            }
-            record.complete = true;
-            self.shelf.keep(tenant, &place, &record).await?;
-        }
-        self.shelf.settle(tenant, &place).await?;
+        let record = match self.shelf.record(tenant, &place).await? {
+            Some(record) => record,
+            None => self.checked(principal, &id, now).await?,
+        };
         self.quota.done(principal, id.random);
         self.sealed(tenant, &id, &record)
+    }
+
+    /// Looks at the first bytes of what was sent last; from then on that is the file.
+    async fn checked(&self, principal: &Principal, id: &Id, now: Time) -> Result<Record, Refusal> {
+        let (tenant, place) = (&principal.tenant, id.place());
+        let Some(record) = self.shelf.sent(tenant, &place).await? else {
+            let prepared = self.shelf.prepared(tenant, &place).await?.ok_or_else(not_found)?;
+            return Err(if prepared.until <= now {
+                over()
+            } else {
+                Refusal::new(Code::Conflict, "nothing was uploaded: PUT its bytes first")
+            });
+        };
+        if record.until <= now {
+            return Err(over());
+        }
+        let bytes = record.bytes.min(kind::HEAD_BYTES);
+        let head = self.shelf.head(tenant, (&place, &record.sending), bytes).await?;
+        if let Err(found) = kind::agree(&record.mime, &head) {
+            self.shelf.remove(tenant, &place).await?;
+            self.quota.done(principal, id.random);
+            let detail = format!("the file is {found}, not {}: send it as what it is", record.mime);
+            return Err(Refusal::new(Code::UnsupportedContent, detail).field("mime"));
+        }
+        self.shelf.settle(tenant, &place, record).await
     }
 
     fn sealed(&self, tenant: &TenantId, id: &Id, record: &Record) -> Result<Attachment, Refusal> {
@@ -249,11 +276,12 @@ impl Attachments {
         let id = Id::parse(text).ok_or_else(not_found)?;
         let record = self.shelf.record(&principal.tenant, &id.place()).await?.ok_or_else(not_found)?;
         let att = self.sealed(&principal.tenant, &id, &record)?;
-        if !record.complete || att.id.as_deref() != Some(text) {
+        if att.id.as_deref() != Some(text) {
             return Err(not_found());
         }
         let own = principal.role != Role::Visitor || self.key(&principal.tenant)?.is_of(principal, &id);
-        let found = Found { place: id.place(), inline: kind::inline(&att.mime), att };
+        let inline = kind::inline(&att.mime);
+        let found = Found { place: id.place(), sending: record.sending, inline, att };
         Ok((found, own))
     }
 
@@ -264,7 +292,7 @@ impl Attachments {
         found: &Found,
         part: (u64, u64),
     ) -> Result<Body, Refusal> {
-        Ok(Body::from_stream(self.shelf.read(&principal.tenant, &found.place, part).await?))
+        Ok(Body::from_stream(self.shelf.read(&principal.tenant, (&found.place, &found.sending), part).await?))
     }
 
     /// Removes uploads that were not completed in time.
@@ -282,20 +310,10 @@ pub(crate) struct Uploaded {
 /// A file that may be read.
 pub(crate) struct Found {
     place: String,
+    sending: String,
     pub(crate) att: Attachment,
     /// Browsers may show it in place.
     pub(crate) inline: bool,
-}
-
-struct Busy<'a> {
-    busy: &'a Mutex<HashSet<[u8; 16]>>,
-    random: [u8; 16],
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.busy.lock().remove(&self.random);
-    }
 }
 
 /// Writes exactly `bytes` bytes and gives their digest.
@@ -336,6 +354,10 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     };
     let media = Media { alt: "file".into(), att, transcript: None };
     Content::File(Box::new(media)).check().map_err(|refusal| refusal.field("name"))
+}
+
+fn over() -> Refusal {
+    Refusal::new(Code::Gone, "the time of this upload is over: prepare it again")
 }
 
 fn not_found() -> Refusal {

@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, sample};
 use crate::replay;
+use crate::schema;
 
 /// Conversa: a contact centre in one binary. Visitors write, a bot answers first, agents take over, and every conversation is read
 /// by customer voice and quality inspection while it happens.
@@ -26,6 +27,28 @@ use crate::replay;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// A document of the protocol.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Document {
+    /// The JSON Schema of the socket's frames
+    #[default]
+    Frames,
+    /// OpenAPI of the REST paths
+    Rest,
+    /// AsyncAPI of the socket with its methods
+    Socket,
+}
+
+impl Document {
+    fn text(self) -> String {
+        match self {
+            Self::Frames => schema::text(),
+            Self::Rest => schema::rest::text(),
+            Self::Socket => schema::socket::text(),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,10 +78,14 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Look at the nodes of a cluster, let one leave, take a dead one out; make certificates
     Cluster(cluster::ClusterArgs),
-    /// Print the JSON Schema of the frames of protocol v1, as `/v1/schema.json` serves it
+    /// Print the protocol as a document: JSON Schema of the frames, OpenAPI of REST, or AsyncAPI of the socket
     ///
-    /// `conversa schema > gateway/docs/v1.schema.json` writes the checked-in document anew.
-    Schema,
+    /// A node serves the same at `/v1/schema.json`, `/v1/openapi.json` and `/v1/asyncapi.json`.
+    Schema {
+        /// Of what
+        #[arg(value_enum, default_value_t)]
+        of: Document,
+    },
     /// Sign tokens for visitors, agents or supervisors
     Token(token::TokenArgs),
 }
@@ -85,8 +112,8 @@ pub fn main() -> ExitCode {
             Command::Rebuild(args) => rebuild::rebuild(args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
             Command::Cluster(args) => cluster::cluster(args).await,
-            Command::Schema => {
-                print!("{}", crate::schema::text());
+            Command::Schema { of } => {
+                print!("{}", of.text());
                 Ok(ExitCode::SUCCESS)
             }
             Command::Token(args) => token::token(args),

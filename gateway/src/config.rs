@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::{Role, SECRET_BYTES_MIN};
 
-pub use attachments::AttachmentsConfig;
+pub use attachments::{AttachmentsConfig, AttachmentsKind, S3Config};
 pub use channels::ChannelConfig;
 pub use cluster::ClusterConfig;
 pub use desk::{AgentConfig, DeskConfig, OverflowConfig, QueueConfig, RuleConfig};

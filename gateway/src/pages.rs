@@ -9,7 +9,7 @@ use rust_embed::RustEmbed;
 #[allow_missing = true]
 struct Dist;
 
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; \
      font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const MISSING: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Conversa</title>\

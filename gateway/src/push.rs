@@ -13,9 +13,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
 use conversa_actors::port::Clock;
 use conversa_actors::port::outside::{Call, CallError, Outcome, Outside, Platform, Taken, To};
 use conversa_engine::ids::TenantId;
@@ -25,7 +22,7 @@ use serde_json::json;
 
 use crate::channel::{self, Channels};
 use crate::config::{Config, ConfigError};
-use crate::server::Edge;
+use crate::rest::Routes;
 use apns::Apns;
 use fcm::Fcm;
 use net::Net;
@@ -144,16 +141,16 @@ impl Outside for Reachable {
 }
 
 /// The paths of devices, dead letters and channels.
-pub(crate) fn routes() -> Router<Arc<Edge>> {
-    let inbound = post(channel::inbound).layer(DefaultBodyLimit::max(channel::INBOUND_BYTES_MAX));
-    Router::new()
-        .route("/v1/devices", get(devices::list).post(devices::register))
-        .route("/v1/devices/{device}", delete(devices::remove))
-        .route("/v1/dead-letters", get(dead_letters::list))
-        .route("/v1/dead-letters/{n}", delete(dead_letters::drop))
-        .route("/v1/dead-letters/{n}/replay", post(dead_letters::replay))
-        .route("/v1/channels/{channel}/inbound", inbound)
-        .route("/v1/conversations/{cv}/delivery", get(channel::delivery))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .get("/v1/devices", devices::list)
+        .post("/v1/devices", devices::register)
+        .delete("/v1/devices/{device}", devices::remove)
+        .get("/v1/dead-letters", dead_letters::list)
+        .delete("/v1/dead-letters/{n}", dead_letters::drop)
+        .post("/v1/dead-letters/{n}/replay", dead_letters::replay)
+        .post_up_to("/v1/channels/{channel}/inbound", channel::INBOUND_BYTES_MAX, channel::inbound)
+        .get("/v1/conversations/{cv}/delivery", channel::delivery)
 }
 
 /// Whether a configuration may name this URL.

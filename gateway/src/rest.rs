@@ -6,18 +6,18 @@ mod customers;
 mod development;
 pub(crate) mod history;
 mod lists;
+mod routes;
 mod settings;
 mod sync;
 pub(crate) mod teams;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Conversation;
@@ -30,59 +30,72 @@ use crate::line;
 use crate::pages;
 use crate::problem::Problem;
 use crate::push;
+use crate::schema;
 use crate::server::Edge;
 use crate::socket;
 use crate::wall;
+
+pub(crate) use routes::Routes;
 
 /// A JSON answer or a problem.
 pub(crate) type Answer = Result<axum::Json<serde_json::Value>, Problem>;
 
 /// Every path of the node.
-pub(crate) fn router(edge: &Arc<Edge>) -> Router {
-    Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/v1/schema.json", get(schema))
-        .route("/v1/ws", get(socket::upgrade))
-        .route("/v1/dev/tokens", post(development::token))
-        .route("/v1/dev/people", get(development::people))
-        .route("/v1/send", post(line::send).layer(DefaultBodyLimit::max(line::BODY_BYTES_MAX)))
-        .route("/v1/events", get(line::events))
-        .route("/v1/tickets", post(sync::ticket))
-        .route("/v1/sync", get(sync::sync))
-        .route("/v1/conversations", get(lists::conversations))
-        .route("/v1/conversations/{cv}", get(lists::conversation))
-        .route("/v1/conversations/{cv}/messages", get(history::messages).post(history::say))
-        .route("/v1/conversations/{cv}/transcript", get(history::transcript))
-        .route("/v1/knowledge", get(lists::knowledge))
-        .route("/v1/knowledge/search", get(lists::search))
-        .route("/v1/queues", get(lists::queues))
-        .route("/v1/agents", get(lists::agents))
-        .route("/v1/wall", get(wall::wall))
-        .route("/v1/departments", get(teams::departments))
-        .route("/v1/teams", get(teams::teams))
-        .route("/v1/customers", get(customers::search))
-        .route("/v1/customers/{id}", get(customers::customer))
-        .route("/v1/customers/{id}/timeline", get(customers::timeline))
-        .route("/v1/customers/{id}/merge", post(customers::merge))
-        .route("/v1/customers/{id}/undo", post(customers::undo))
-        .route("/v1/boards/summary", get(boards::summary))
-        .route("/v1/qa/scores", get(boards::scores))
-        .route("/v1/qa/scores/{cv}", get(boards::score))
-        .route("/v1/voc/keywords", get(boards::keywords))
-        .route("/v1/voc/sentiment", get(boards::sentiment))
-        .route("/v1/voc/drilldown", get(boards::drill_down))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .get("/livez", || async { "ok\n" })
+        .get("/readyz", ready)
+        .get("/metrics", metrics)
+        .get("/v1/schema.json", || async { document("application/schema+json", &FRAMES) })
+        .get("/v1/openapi.json", || async { document("application/json", &REST) })
+        .get("/v1/asyncapi.json", || async { document("application/json", &SOCKET) })
+        .get("/v1/ws", socket::upgrade)
+        .post("/v1/dev/tokens", development::token)
+        .get("/v1/dev/people", development::people)
+        .post_up_to("/v1/send", line::BODY_BYTES_MAX, line::send)
+        .get("/v1/events", line::events)
+        .post("/v1/tickets", sync::ticket)
+        .get("/v1/sync", sync::sync)
+        .get("/v1/conversations", lists::conversations)
+        .get("/v1/conversations/{cv}", lists::conversation)
+        .get("/v1/conversations/{cv}/messages", history::messages)
+        .post("/v1/conversations/{cv}/messages", history::say)
+        .get("/v1/conversations/{cv}/transcript", history::transcript)
+        .get("/v1/knowledge", lists::knowledge)
+        .get("/v1/knowledge/search", lists::search)
+        .get("/v1/queues", lists::queues)
+        .get("/v1/agents", lists::agents)
+        .get("/v1/wall", wall::wall)
+        .get("/v1/departments", teams::departments)
+        .get("/v1/teams", teams::teams)
+        .get("/v1/customers", customers::search)
+        .get("/v1/customers/{id}", customers::customer)
+        .get("/v1/customers/{id}/timeline", customers::timeline)
+        .post("/v1/customers/{id}/merge", customers::merge)
+        .post("/v1/customers/{id}/undo", customers::undo)
+        .get("/v1/boards/summary", boards::summary)
+        .get("/v1/qa/scores", boards::scores)
+        .get("/v1/qa/scores/{cv}", boards::score)
+        .get("/v1/voc/keywords", boards::keywords)
+        .get("/v1/voc/sentiment", boards::sentiment)
+        .get("/v1/voc/drilldown", boards::drill_down)
         .merge(settings::routes())
         .merge(attachments::routes())
         .merge(push::routes())
-        .fallback(pages::page)
-        .with_state(Arc::clone(edge))
 }
 
-/// `GET /v1/schema.json`: the frames of the socket, for authors of clients.
-async fn schema() -> Response {
-    ([(header::CONTENT_TYPE, "application/schema+json")], crate::schema::text()).into_response()
+/// All that the node answers.
+pub(crate) fn router(edge: &Arc<Edge>) -> Router {
+    routes().router().fallback(pages::page).with_state(Arc::clone(edge))
+}
+
+/// The protocol as documents, for authors of clients; each is made once.
+static FRAMES: LazyLock<String> = LazyLock::new(schema::text);
+static REST: LazyLock<String> = LazyLock::new(schema::rest::text);
+static SOCKET: LazyLock<String> = LazyLock::new(schema::socket::text);
+
+fn document(kind: &'static str, text: &'static LazyLock<String>) -> Response {
+    ([(header::CONTENT_TYPE, kind)], text.as_str()).into_response()
 }
 
 async fn ready(State(edge): State<Arc<Edge>>) -> Response {

@@ -1,10 +1,17 @@
 //! JSON Schema of the frames of protocol v1, one line per kind of event. The tests hold every frame that a node sends against it.
 //! A reader ignores fields that it does not know, so every map is open; `required` names what a sender never leaves out.
 
+mod fields;
+pub(crate) mod methods;
+pub mod rest;
+pub mod socket;
+
 use serde_json::{Map, Value, json};
 
+use fields::Fields;
+
 /// Kind of a counted event, and the fields of its `d`: a `?` behind the name says that it may be missing.
-const EVENTS: &[(&str, &[(&str, &str)])] = &[
+const EVENTS: &[(&str, Fields)] = &[
     ("snapshot", &[("conversations", "list"), ("presence?", "map")]),
     ("message.created", &[("message", "message")]),
     ("message.edited", &[("id", "text"), ("content", "content"), ("by", "text"), ("edited_ts", "whole")]),
@@ -111,7 +118,7 @@ const EVENTS: &[(&str, &[(&str, &str)])] = &[
 ];
 
 /// What else the node sends: the class, and the fields beside it.
-const OTHERS: &[(&str, &[(&str, &str)])] = &[
+const OTHERS: &[(&str, Fields)] = &[
     ("welcome", &[("ts", "whole"), ("d", "welcome")]),
     ("eph", &[("k", "text"), ("cv?", "text"), ("d", "map")]),
     ("lag", &[("cv?", "text"), ("d", "lag")]),
@@ -123,7 +130,7 @@ const OTHERS: &[(&str, &[(&str, &str)])] = &[
 ];
 
 /// What a client sends, likewise.
-const CLIENT: &[(&str, &[(&str, &str)])] = &[
+const CLIENT: &[(&str, Fields)] = &[
     ("connect", &[("d", "connect")]),
     ("req", &[("id", "whole"), ("m", "text"), ("cv?", "text?"), ("key?", "text?"), ("d?", "any")]),
     ("ack", &[("s?", "whole"), ("d?", "map")]),
@@ -135,7 +142,7 @@ const CLIENT: &[(&str, &[(&str, &str)])] = &[
 ];
 
 /// Named maps of which others speak.
-const PARTS: &[(&str, &[(&str, &str)])] = &[
+const PARTS: &[(&str, Fields)] = &[
     (
         "message",
         &[
@@ -208,31 +215,10 @@ const WORDS: &[(&str, &[&str])] = &[
     ("reach", &["sent", "delivered", "read", "failed"]),
 ];
 
-fn field(kind: &str) -> Value {
-    match kind {
-        "any" => json!(true),
-        "text" => json!({ "type": "string" }),
-        "text?" => json!({ "type": ["string", "null"] }),
-        "whole" => json!({ "type": "integer", "minimum": 0 }),
-        "whole?" => json!({ "type": ["integer", "null"], "minimum": 0 }),
-        "truth" => json!({ "type": "boolean" }),
-        "list" => json!({ "type": "array" }),
-        "map" => json!({ "type": "object" }),
-        "frames" => json!({ "type": "array", "maxItems": 64, "items": { "$ref": "#/$defs/server" } }),
-        part => json!({ "$ref": format!("#/$defs/{part}") }),
-    }
-}
+const BASE: &str = "#/$defs/";
 
 fn map(fields: &[(&str, &str)]) -> Value {
-    let (mut properties, mut required) = (Map::new(), Vec::new());
-    for (name, kind) in fields {
-        let bare = name.trim_end_matches('?');
-        properties.insert(bare.into(), field(kind));
-        if bare == *name {
-            required.push(bare);
-        }
-    }
-    json!({ "type": "object", "properties": properties, "required": required })
+    fields::map(BASE, fields)
 }
 
 /// The map with one field more, that has one value.
@@ -281,12 +267,7 @@ pub fn document() -> Value {
 }
 
 /// The document as it is checked in.
-///
-/// # Panics
-/// Never: it is a map with text keys.
 #[must_use]
 pub fn text() -> String {
-    let mut text = serde_json::to_string_pretty(&document()).expect("a schema is JSON");
-    text.push('\n');
-    text
+    fields::pretty(&document())
 }

@@ -1,11 +1,14 @@
 //! Files of messages over real sockets: what is taken, what is refused, who may read, and what a restart leaves.
 
 use conversa_gateway::Running;
+use conversa_gateway::config::{AttachmentsKind, Config, S3Config, sample};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::documents;
 use super::outside::Node as Process;
 use super::protocol::{Client as Socket, ENCODINGS, node, stop, token};
+use super::s3;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0";
 
@@ -35,7 +38,7 @@ impl Person {
     async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         let json = [("content-type", "application/json")];
         let answer = self.ask(Method::POST, path, &json, body.to_string().into_bytes()).await;
-        (answer.status(), answer.json().await.expect("JSON"))
+        (answer.status(), documents::answered(&Method::POST, answer).await)
     }
 
     async fn prepare(&self, name: &str, mime: &str, bytes: usize) -> (StatusCode, Value) {
@@ -44,7 +47,10 @@ impl Person {
 
     async fn put(&self, prepared: &Value, body: &[u8]) -> StatusCode {
         let url = prepared["upload_url"].as_str().expect("a URL");
-        self.ask(Method::PUT, url, &[], body.to_vec()).await.status()
+        let answer = self.ask(Method::PUT, url, &[], body.to_vec()).await;
+        let status = answer.status();
+        documents::answered(&Method::PUT, answer).await;
+        status
     }
 
     async fn complete(&self, prepared: &Value) -> (StatusCode, Value) {
@@ -192,4 +198,52 @@ async fn kill_9_between_put_and_complete_loses_nothing() {
     assert_eq!(status, 200, "{done}");
     let url = done["att"]["url"].as_str().expect("a URL");
     assert_eq!(&ann.get(url).await.bytes().await.expect("it comes")[..], PNG);
+}
+
+/// A node with data of its own and files in a bucket.
+async fn over(server: &s3::Server, folder: &std::path::Path) -> Running {
+    let mut company = sample::company();
+    company.secret = Some("a secret of thirty-two bytes 0001".into());
+    let mut config = Config { tenants: vec![company], ..Config::default() };
+    config.node.listen = "127.0.0.1:0".into();
+    config.node.data = folder.to_owned();
+    config.node.development = true;
+    config.attachments.kind = AttachmentsKind::S3;
+    config.attachments.s3 = S3Config {
+        bucket: s3::BUCKET.into(),
+        endpoint: Some(server.url.clone()),
+        key_id: Some(s3::KEY_ID.into()),
+        secret: Some(s3::SECRET.into()),
+        ..S3Config::default()
+    };
+    conversa_gateway::serve(config, folder).await.expect("a node starts")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_share_a_bucket_take_and_show_each_other_s_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = s3::Server::start(&folder.path().join("s3"), None).await;
+    let (one, two) =
+        (over(&server, &folder.path().join("1")).await, over(&server, &folder.path().join("2")).await);
+    let here = Person::new(&one, "visitor", "vi_ann").await;
+    let there = Person::new(&two, "visitor", "vi_ann").await;
+    let (_, prepared) = here.prepare("a.png", "image/png", PNG.len()).await;
+    assert_eq!(there.put(&prepared, PNG).await, 200);
+    let (status, done) = here.complete(&prepared).await;
+    assert_eq!(status, 200, "{done}");
+    assert!(server.asked().iter().any(|name| name == "PutObject"), "it lies in the bucket");
+    let url = done["att"]["url"].as_str().expect("a URL");
+    for person in [&here, &there] {
+        let part = person.ask(Method::GET, url, &[("range", "bytes=1-3")], Vec::new()).await;
+        assert_eq!(part.headers()["content-type"], "image/png");
+        assert_eq!(&part.bytes().await.expect("it comes")[..], b"PNG");
+    }
+    let mut socket = Socket::connect(&two, "visitor", "vi_ann", "d", ENCODINGS[0]).await;
+    let opened = socket.ask(json!({ "m": "conversation.open", "d": {} })).await;
+    let d = json!({ "content": image(&done["att"])["content"] });
+    let said =
+        socket.ask(json!({ "m": "message.send", "cv": opened["d"]["cv"], "key": "d.1", "d": d })).await;
+    assert!(said["err"].is_null(), "{said}");
+    stop(one).await;
+    stop(two).await;
 }

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 
 use conversa_gateway::Running;
 use futures_util::{SinkExt, StreamExt};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::documents;
 use super::protocol::{Client, ENCODINGS, encode, node, socket, stop, token};
 
 /// Named in the place of a subprotocol.
@@ -62,7 +64,7 @@ impl Requests {
         if answer.status() == 410 {
             return Err(Error::ConnectionClosed);
         }
-        let mut answer: Value = answer.json().await.expect("JSON");
+        let mut answer = documents::answered(&Method::POST, answer).await;
         if let Some(line) = answer["line"].as_str() {
             self.line = Some(line.to_owned());
         }
@@ -91,7 +93,7 @@ impl Requests {
             if answer.status() == 410 {
                 return None;
             }
-            let mut answer: Value = answer.json().await.expect("JSON");
+            let mut answer = documents::answered(&Method::GET, answer).await;
             self.took(&mut answer);
         }
     }

@@ -9,8 +9,10 @@ use conversa_engine::ids::{PersonId, TenantId};
 use conversa_gateway::auth::{self, Principal, Role};
 use conversa_gateway::config::{Config, DepartmentConfig, QueueConfig, TeamConfig, sample};
 use conversa_gateway::{Running, serve};
+use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::documents;
 use super::protocol::{Client, ENCODINGS, stop};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -72,7 +74,8 @@ impl<'a> Rest<'a> {
             None => client.get(url),
         };
         let answer = request.bearer_auth(&self.token).send().await.expect("it answers");
-        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        (answer.status().as_u16(), documents::answered(&method, answer).await)
     }
 
     async fn get(&self, path: &str) -> Value {

@@ -1,21 +1,23 @@
 //! What a client fetches beside its socket: tickets, pages of history in both directions, and where its conversations stand.
 
 use conversa_gateway::Running;
+use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::documents;
 use super::protocol::{Client, ENCODINGS, encode, node, socket, stop, token};
 
 async fn get(node: &Running, token: &str, path: &str) -> (u16, Value) {
     let answer =
         reqwest::Client::new().get(format!("http://{}{path}", node.address)).bearer_auth(token).send();
     let answer = answer.await.expect("it answers");
-    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    (answer.status().as_u16(), documents::answered(&Method::GET, answer).await)
 }
 
 async fn ticket(node: &Running, token: &str) -> (u16, Value) {
     let ask = reqwest::Client::new().post(format!("http://{}/v1/tickets", node.address)).bearer_auth(token);
     let answer = ask.send().await.expect("it answers");
-    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    (answer.status().as_u16(), documents::answered(&Method::POST, answer).await)
 }
 
 /// The first frame that comes after a `connect` with this in it.

@@ -55,7 +55,7 @@ pub(super) async fn token(node: &Running, role: &str, id: &str) -> String {
     let ask = json!({ "role": role, "id": id });
     let answer =
         reqwest::Client::new().post(format!("http://{}/v1/dev/tokens", node.address)).json(&ask).send().await;
-    let answer: Value = answer.expect("it answers").json().await.expect("JSON");
+    let answer = super::documents::answered(&reqwest::Method::POST, answer.expect("it answers")).await;
     answer["token"].as_str().expect("a token").to_owned()
 }
 
@@ -181,6 +181,7 @@ impl Client {
         loop {
             let frame = self.receive().await;
             if frame["t"] == "res" && frame["id"] == id {
+                super::documents::asked(&request, &frame);
                 return frame;
             }
             self.passed.push_back(frame);

@@ -68,7 +68,7 @@ fn the_schema_that_is_checked_in_is_that_of_the_code() {
 }
 
 /// What a change of the schema breaks. A node's fields may not become optional, a client's may not become required.
-fn broken(old: &Value, new: &Value, place: &str, client: bool, found: &mut Vec<String>) {
+pub(super) fn broken(old: &Value, new: &Value, place: &str, client: bool, found: &mut Vec<String>) {
     let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
     for (name, field) in old["properties"].as_object().into_iter().flatten() {
         let place = format!("{place}.{name}");

@@ -7,6 +7,7 @@ use reqwest::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::documents;
 use super::protocol::{Client, ENCODINGS, node, node_with, stop, token};
 
 struct Answered {
@@ -25,7 +26,7 @@ async fn ask(
     body: &Value,
 ) -> Answered {
     let mut request = reqwest::Client::new()
-        .request(method, format!("http://{}{path}", node.address))
+        .request(method.clone(), format!("http://{}{path}", node.address))
         .bearer_auth(who)
         .json(body);
     if let Some(tag) = tag {
@@ -36,7 +37,7 @@ async fn ask(
         answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
     let (status, tag, kind) = (answer.status(), text(ETAG), text(CONTENT_TYPE));
-    Answered { status, tag, kind, body: answer.json().await.expect("JSON") }
+    Answered { status, tag, kind, body: documents::answered(&method, answer).await }
 }
 
 /// What a node that was stopped has stored, for the next one: in one process the first still holds the folder for its last tasks.

@@ -161,5 +161,5 @@ async fn read(node: &Running, path: &str) -> Value {
     let token = token(node, "supervisor", "su_1").await;
     let url = format!("http://{}{path}", node.address);
     let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await.expect("it answers");
-    answer.json().await.expect("JSON")
+    super::documents::answered(&reqwest::Method::GET, answer).await
 }

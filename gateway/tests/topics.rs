@@ -83,7 +83,7 @@ async fn wall(node: &Running, role: &str, id: &str, query: &str) -> Value {
     let url = format!("http://{}/v1/wall{query}", node.address);
     let token = token(node, role, id).await;
     let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await.expect("it answers");
-    answer.json().await.expect("JSON")
+    super::documents::answered(&reqwest::Method::GET, answer).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,7 +82,8 @@ fn half(first: u64, end: u64) -> (Sum, Vec<String>) {
 
 #[test]
 fn no_seed_of_a_cluster_breaks_an_invariant() {
-    let (first, seeds) = (number("CONVERSA_SEED").unwrap_or(0), number("CONVERSA_CLUSTER_SEEDS").unwrap_or(SEEDS));
+    let (first, seeds) =
+        (number("CONVERSA_SEED").unwrap_or(0), number("CONVERSA_CLUSTER_SEEDS").unwrap_or(SEEDS));
     let end = first + seeds;
     let ((even, mut broken), (odd, others)) = std::thread::scope(|scope| {
         let odd = scope.spawn(|| half(first + 1, end));
@@ -91,12 +92,20 @@ fn no_seed_of_a_cluster_breaks_an_invariant() {
     broken.extend(others);
     let sum = even.and(odd);
     println!("{seeds} seeds of {} nodes, {} with violations: {sum:?}", 3, broken.len());
-    assert!(broken.is_empty(), "{} of {seeds} seeds:\n{}", broken.len(), broken[..broken.len().min(5)].join("\n"));
+    assert!(
+        broken.is_empty(),
+        "{} of {seeds} seeds:\n{}",
+        broken.len(),
+        broken[..broken.len().min(5)].join("\n")
+    );
     // Runs in which nothing happens prove nothing.
     let Tally { revoked, left, broken, frames, takeovers, late, pauses, jumps, views: _ } = sum.tallies;
     let often = [revoked, left, broken, takeovers, late, pauses, jumps, sum.node_crashes];
     assert!(seeds < 50 || often.iter().all(|count| *count * 10 > seeds), "{sum:?}");
-    assert!(frames > 100 * seeds && sum.messages as u64 > 10 * seeds && sum.commits as u64 > 50 * seeds, "{sum:?}");
+    assert!(
+        frames > 100 * seeds && sum.messages as u64 > 10 * seeds && sum.commits as u64 > 50 * seeds,
+        "{sum:?}"
+    );
 }
 
 #[test]

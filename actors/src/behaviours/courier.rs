@@ -6,12 +6,14 @@
 
 use std::collections::VecDeque;
 
+use conversa_engine::conversation as domain;
 use conversa_engine::ids::ConversationId;
 use conversa_engine::refusal::{Code, Decision, Refusal};
 use conversa_engine::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::Conversation;
 use super::dead_letters::{self, DeadLetters};
 use super::reach::{self, Reach};
 use crate::behaviour::{Behaviour, Context, Outbox};
@@ -214,6 +216,9 @@ impl Behaviour for Courier {
             }
             Event::GivenUp { call, why, gone, at } => match &call.to {
                 To::Channel { .. } => {
+                    if let Some(seq) = offset(call) {
+                        out.tell::<Conversation>(cx.key(), failed(seq, why));
+                    }
                     let call = Box::new(Call { attempt: 0, ..call.clone() });
                     let lane = cx.key().to_owned();
                     let bury = dead_letters::Command::Bury { lane, call, why: why.clone(), at: *at };
@@ -226,10 +231,18 @@ impl Behaviour for Courier {
                     }
                 }
             },
-            Event::Posted { .. }
-            | Event::Done { seen: None, .. }
-            | Event::Deferred { .. }
-            | Event::Reported { .. } => {}
+            // People see it in the conversation.
+            Event::Reported { o, state, why } => {
+                let told = match state {
+                    Receipt::Delivered => {
+                        domain::Command::Reached { reach: domain::Reach::Delivered, upto: *o }
+                    }
+                    Receipt::Read => domain::Command::Reached { reach: domain::Reach::Read, upto: *o },
+                    Receipt::Failed => failed(*o, why),
+                };
+                out.tell::<Conversation>(cx.key(), told);
+            }
+            Event::Posted { .. } | Event::Done { seen: None, .. } | Event::Deferred { .. } => {}
         }
     }
 
@@ -248,6 +261,10 @@ impl Behaviour for Courier {
             "failed": failed.collect::<Vec<_>>(),
         })
     }
+}
+
+fn failed(seq: u64, why: &str) -> domain::Command {
+    domain::Command::Fail { seq, why: why.to_owned(), last: true }
 }
 
 /// What an attempt's outcome is for the courier that made it.

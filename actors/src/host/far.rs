@@ -34,8 +34,8 @@ use crate::lobby::Lobby;
 use crate::port::mesh::Mesh;
 
 pub use self::asker::FarAsker;
-pub use self::frame::Page;
 pub(crate) use self::frame::Ear;
+pub use self::frame::Page;
 
 /// How often what waits for an owner is tried again, at the latest.
 pub const AGAIN: Duration = Duration::from_millis(100);

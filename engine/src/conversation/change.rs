@@ -299,6 +299,13 @@ impl Conversation {
         moves.map(|upto| Event::Marked { by, reach, upto, at: now }).into_iter().collect()
     }
 
+    /// The same for the visitor of a channel, who has no socket that would say it.
+    pub(super) fn reached(&self, now: Time, reach: Reach, upto: u64) -> Vec<Event> {
+        let visitor = self.opening.as_ref().map(|opening| &opening.visitor);
+        let by = visitor.map(|visitor| Author::person(AuthorKind::Visitor, visitor));
+        by.map(|by| self.mark(now, by, reach, upto)).unwrap_or_default()
+    }
+
     /// An outside channel could not deliver a message.
     pub(super) fn fail(&self, now: Time, seq: u64, why: String, last: bool) -> Vec<Event> {
         if seq == 0 || seq > self.head {

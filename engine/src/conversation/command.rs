@@ -124,6 +124,13 @@ pub enum Command {
         /// Up to which offset.
         upto: u64,
     },
+    /// The conversation's channel says how far everything has come to the visitor there.
+    Reached {
+        /// How far.
+        reach: Reach,
+        /// Up to which offset.
+        upto: u64,
+    },
     /// An outside channel could not deliver a message.
     Fail {
         /// Which message.

@@ -50,6 +50,7 @@ impl Conversation {
             Command::Carry { said, reopen } => Ok(self.carry(now, said, reopen)),
             Command::Change { by, target, change } => self.change(now, by, &target, change),
             Command::Mark { by, reach, upto } => Ok(self.mark(now, by, reach, upto)),
+            Command::Reached { reach, upto } => Ok(self.reached(now, reach, upto)),
             Command::Fail { seq, why, last } => Ok(self.fail(now, seq, why, last)),
         }
     }

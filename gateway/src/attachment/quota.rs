@@ -94,6 +94,16 @@ impl Quota {
         Ok(())
     }
 
+    /// The uploads of a person that are not known to be over.
+    pub(super) fn pending(&self, principal: &Principal) -> Vec<[u8; 16]> {
+        let who = (principal.tenant.clone(), principal.role, principal.id.clone());
+        let people = self.people.lock();
+        people
+            .get(&who)
+            .map(|used| used.pending.iter().map(|(random, _)| *random).collect())
+            .unwrap_or_default()
+    }
+
     /// An upload is over, well or not.
     pub(super) fn done(&self, principal: &Principal, random: [u8; 16]) {
         let who = (principal.tenant.clone(), principal.role, principal.id.clone());

@@ -39,8 +39,13 @@ impl Id {
 
     /// The name under which its file lies.
     pub(super) fn place(&self) -> String {
-        self.random.iter().map(|byte| format!("{byte:02x}")).collect()
+        place(self.random)
     }
+}
+
+/// The name under which the file of an id with this `random` lies.
+pub(super) fn place(random: [u8; RANDOM]) -> String {
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A company's key.

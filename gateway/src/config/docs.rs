@@ -94,12 +94,26 @@ const DOCS: &[(&str, &str)] = &[
         "Hosts that may be called although their address is private, and without https. All others are refused.",
     ),
     ("attachments", "Files of messages."),
-    ("attachments.folder", "Where they lie, below node.data."),
+    (
+        "attachments.kind",
+        "folder: they lie in a folder. s3: in a bucket of a server that speaks S3, as the keys of attachments.s3 say.",
+    ),
+    ("attachments.folder", "That folder, below node.data unless its path is absolute."),
+    (
+        "attachments.shared",
+        "The folder is one that all nodes of the cluster see. In a cluster files are taken only with this or with s3.",
+    ),
     ("attachments.bytes_max", "Largest file."),
     ("attachments.pending_max", "Uploads of one person that are not completed."),
     ("attachments.person_bytes_per_hour", "What one person may upload in an hour."),
     ("attachments.company_bytes_per_hour", "The same of all people of a company."),
     ("attachments.expiry_ms", "An upload that is not completed in this time is removed."),
+    ("attachments.s3", "The bucket. It is tried out when the node starts."),
+    ("attachments.s3.bucket", "Its name. Let it forget parts of uploads that did not end after a day."),
+    ("attachments.s3.region", "Its region; us-east-1 for servers that know no regions."),
+    ("attachments.s3.endpoint", "The server, as https://s3.example. Without it that of AWS in the region."),
+    ("attachments.s3.key_id", "The name of the key, unless CONVERSA_S3_KEY_ID says it."),
+    ("attachments.s3.secret", "The key, unless CONVERSA_S3_SECRET says it."),
     ("tenants", "The companies. Without any, the sample company is there."),
     ("tenants.id", "Its name; tokens carry it."),
     (
@@ -293,6 +307,7 @@ pub fn print(config: &Config) -> String {
     for channel in &mut config.channels {
         channel.secrets.fill("(set)".to_owned());
     }
+    config.attachments.s3.secret = config.attachments.s3.secret.map(|_| "(set)".to_owned());
     let plain = toml::to_string_pretty(&config).expect("the configuration is representable");
     let mut table = String::new();
     let mut printed = String::new();
@@ -322,8 +337,8 @@ mod tests {
 
     use super::super::push::{ApnsConfig, FcmConfig, TenantPush};
     use super::super::{
-        ChannelConfig, ClusterConfig, DepartmentConfig, HoursConfig, OverflowConfig, RuleConfig, SlaConfig,
-        StoreConfig, TeamConfig, sample,
+        AttachmentsConfig, ChannelConfig, ClusterConfig, DepartmentConfig, HoursConfig, OverflowConfig,
+        RuleConfig, S3Config, SlaConfig, StoreConfig, TeamConfig, sample,
     };
     use super::*;
 
@@ -442,9 +457,22 @@ mod tests {
             key: file("n1.key"),
             ..ClusterConfig::default()
         };
-        let config =
-            Config { store, cluster, tenants: vec![tenant], channels: vec![shop], ..Config::default() };
+        let s3 = S3Config {
+            endpoint: Some("https://s3.example".into()),
+            key_id: Some("key".into()),
+            secret: Some("never printed".into()),
+            ..S3Config::default()
+        };
+        let config = Config {
+            store,
+            cluster,
+            attachments: AttachmentsConfig { s3, ..AttachmentsConfig::default() },
+            tenants: vec![tenant],
+            channels: vec![shop],
+            ..Config::default()
+        };
         let printed = print(&config);
+        assert!(!printed.contains("never printed"));
         for (line, before) in printed.lines().skip(1).zip(printed.lines()) {
             let key = line.starts_with('[') || (line.contains(" = ") && !line.starts_with(' '));
             assert!(!key || before.starts_with("# "), "{line} has no explanation");

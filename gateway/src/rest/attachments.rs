@@ -8,14 +8,13 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::{get, post};
 use conversa_engine::conversation::Event;
 use conversa_engine::refusal::{Code, Refusal};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::history::{event_at, offset};
-use super::{Answer, Caller, conversation_address, visible};
+use super::{Answer, Caller, Routes, conversation_address, visible};
 use crate::attachment::Found;
 use crate::auth::{Principal, Role};
 use crate::problem::Problem;
@@ -24,11 +23,12 @@ use crate::server::Edge;
 /// A file runs nothing, whatever it holds.
 const CSP: &str = "default-src 'none'; sandbox";
 
-pub(super) fn routes() -> axum::Router<Arc<Edge>> {
-    axum::Router::new()
-        .route("/v1/attachments", post(prepare))
-        .route("/v1/attachments/{id}", get(read).put(upload))
-        .route("/v1/attachments/{id}/complete", post(complete))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .post("/v1/attachments", prepare)
+        .get("/v1/attachments/{id}", read)
+        .put("/v1/attachments/{id}", upload)
+        .post("/v1/attachments/{id}/complete", complete)
 }
 
 #[derive(Deserialize)]

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use conversa_engine::refusal::Code;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Staff};
+use super::{Answer, Routes, Staff};
 use crate::auth::{Principal, Role};
 use crate::config::Flaw;
 use crate::problem::Problem;
@@ -22,12 +21,13 @@ use crate::settings::{Untaken, Version};
 /// Largest settings that are taken, bytes.
 const SETTINGS_BYTES_MAX: usize = 1024 * 1024;
 
-pub(super) fn routes() -> Router<Arc<Edge>> {
-    Router::new()
-        .route("/v1/settings", get(read).put(put))
-        .route("/v1/settings/check", post(check))
-        .route("/v1/settings/history", get(history))
-        .layer(DefaultBodyLimit::max(SETTINGS_BYTES_MAX))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .get("/v1/settings", read)
+        .put("/v1/settings", put)
+        .post("/v1/settings/check", check)
+        .get("/v1/settings/history", history)
+        .up_to(SETTINGS_BYTES_MAX)
 }
 
 #[derive(Debug, Deserialize)]

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::{DEADLINE, Goodbye, Pending, Talk, goodbye};
 use crate::auth::{Principal, Role};
 use crate::rest::history;
+use crate::schema::methods;
 use crate::server::Edge;
 use crate::wire::{self, Bye, Head};
 
@@ -76,12 +77,6 @@ struct SetPresence {
     reason: Option<String>,
 }
 
-const METHODS: &str = "message.send, message.edit, message.recall, message.react, receipt.read, conversation.close, \
-     history.page, auth.refresh, sub, unsub (visitors and agents); conversation.open, human.request, queue.leave, csat.submit, identify (visitors); \
-     presence.set, offer.accept, offer.decline, conversation.transfer, transfer.withdraw, conversation.wrap, conversation.snooze, conversation.unsnooze, consult.start, \
-     consult.complete, consult.drop, consult.conference (agents); monitor.start, whisper.send, barge.in, takeover, \
-     force.assign, agents.watch, presence.approve, message.send, queue.pause, history.page, sub, unsub, and what agents do with one that they took over (supervisors)";
-
 impl Talk {
     /// Takes a request; what it asks for is answered through the socket's queue.
     pub(super) fn request(&mut self, head: &Head<'_>, bytes: &Bytes) -> Result<(), Goodbye> {
@@ -116,99 +111,69 @@ impl Talk {
             return Err(Refusal::new(Code::Unavailable, "the node's store cannot write now: try again")
                 .retry_after_ms(2_000));
         }
+        let name = head.m.as_deref().unwrap_or_default();
         let role = self.principal.role;
-        match (head.m.as_deref().unwrap_or_default(), role) {
-            ("message.send", _) => self.send(head, bytes, id),
-            ("conversation.open", Role::Visitor) => self.open(bytes, id),
-            ("human.request", Role::Visitor) => {
+        let Some(method) = methods::method(name) else {
+            let known = methods::names(role);
+            return Err(match name {
+                "" => Refusal::new(Code::BadRequest, "a req names its method in m"),
+                _ => Refusal::new(Code::BadRequest, format!("unknown method {name:?}; there are: {known}")),
+            });
+        };
+        if !method.roles.contains(&role) {
+            return Err(Refusal::new(Code::Forbidden, format!("{name} is not for your role")));
+        }
+        match name {
+            "message.send" => self.send(head, bytes, id),
+            "conversation.open" => self.open(bytes, id),
+            "human.request" => {
                 let by = self.author();
                 self.command(head, id, Command::AskHuman { by, reason: QueueReason::Asked })
             }
-            ("conversation.close", _) => self.close(head, bytes, id),
-            ("offer.accept", Role::Agent) => {
+            "conversation.close" => self.close(head, bytes, id),
+            "offer.accept" => {
                 let TheOffer { offer } = self.params(bytes)?;
                 let agent = self.principal.id.clone();
                 self.command(head, id, Command::Accept { agent, offer })
             }
-            ("offer.decline", Role::Agent) => {
+            "offer.decline" => {
                 let TheOffer { offer } = self.params(bytes)?;
                 let agent = self.principal.id.clone();
                 self.command(head, id, Command::Decline { agent, offer })
             }
-            ("presence.set", Role::Agent) => self.set_presence(bytes, id),
-            ("message.edit", Role::Visitor | Role::Agent) => self.edit(head, bytes, id),
-            ("message.recall", Role::Visitor | Role::Agent) => self.recall(head, bytes, id),
-            ("message.react", Role::Visitor | Role::Agent) => self.react(head, bytes, id),
-            ("receipt.read", Role::Visitor | Role::Agent) => self.read_upto(head, bytes, id),
-            ("history.page", _) => self.history(head, bytes, id),
-            ("auth.refresh", _) => self.refresh(bytes, id),
-            ("sub", _) => self.sub(bytes, id),
-            ("unsub", _) => self.unsub(bytes, id),
-            ("identify", Role::Visitor) => self.identify(bytes, id),
-            ("csat.submit", Role::Visitor) => {
+            "presence.set" => self.set_presence(bytes, id),
+            "message.edit" => self.edit(head, bytes, id),
+            "message.recall" => self.recall(head, bytes, id),
+            "message.react" => self.react(head, bytes, id),
+            "receipt.read" => self.read_upto(head, bytes, id),
+            "history.page" => self.history(head, bytes, id),
+            "auth.refresh" => self.refresh(bytes, id),
+            "sub" => self.sub(bytes, id),
+            "unsub" => self.unsub(bytes, id),
+            "identify" => self.identify(bytes, id),
+            "csat.submit" => {
                 let rated = self.params(bytes)?;
                 self.ask_desk(head, id, DeskCommand::Rate(rated))
             }
-            ("queue.leave", Role::Visitor) => self.ask_desk(head, id, DeskCommand::LeaveQueue),
-            ("conversation.transfer", Role::Agent | Role::Supervisor) => self.transfer(head, bytes, id),
-            ("consult.start", Role::Agent | Role::Supervisor) => self.consult(head, bytes, id),
-            ("consult.complete", Role::Agent | Role::Supervisor) => {
-                self.ask_desk(head, id, DeskCommand::Complete)
-            }
-            ("consult.drop" | "transfer.withdraw", Role::Agent | Role::Supervisor) => {
-                self.ask_desk(head, id, DeskCommand::Withdraw)
-            }
-            ("consult.conference", Role::Agent | Role::Supervisor) => self.conference(head, bytes, id),
-            ("conversation.wrap", Role::Agent | Role::Supervisor) => self.wrap(head, bytes, id),
-            ("conversation.snooze", Role::Agent | Role::Supervisor) => self.snooze(head, bytes, id),
-            ("conversation.unsnooze", Role::Agent | Role::Supervisor) => {
-                self.ask_desk(head, id, DeskCommand::Unsnooze)
-            }
-            ("takeover", Role::Supervisor) => self.ask_desk(head, id, DeskCommand::TakeOver),
-            ("force.assign", Role::Supervisor) => self.force_assign(head, bytes, id),
-            ("monitor.start", Role::Supervisor) => self.monitor(head, bytes, id),
-            ("whisper.send", Role::Supervisor) => self.whisper(head, bytes, id),
-            ("barge.in", Role::Supervisor) => self.barge_in(head, bytes, id),
-            ("queue.pause", Role::Supervisor) => self.pause_queue(bytes, id),
-            ("agents.watch", Role::Supervisor) => self.watch_agents(bytes, id),
-            ("presence.approve", Role::Supervisor) => self.answer_away(bytes, id),
-            (
-                method @ ("queue.leave"
-                | "csat.submit"
-                | "conversation.transfer"
-                | "transfer.withdraw"
-                | "conversation.wrap"
-                | "conversation.snooze"
-                | "conversation.unsnooze"
-                | "consult.start"
-                | "consult.complete"
-                | "consult.drop"
-                | "consult.conference"
-                | "takeover"
-                | "force.assign"
-                | "monitor.start"
-                | "whisper.send"
-                | "barge.in"
-                | "queue.pause"
-                | "agents.watch"
-                | "presence.approve"
-                | "conversation.open"
-                | "identify"
-                | "human.request"
-                | "offer.accept"
-                | "offer.decline"
-                | "presence.set"
-                | "message.edit"
-                | "message.recall"
-                | "message.react"
-                | "receipt.read"),
-                _,
-            ) => Err(Refusal::new(Code::Forbidden, format!("{method} is not for your role"))),
-            ("", _) => Err(Refusal::new(Code::BadRequest, "a req names its method in m")),
-            (method, _) => Err(Refusal::new(
-                Code::BadRequest,
-                format!("unknown method {method:?}; there are: {METHODS}"),
-            )),
+            "queue.leave" => self.ask_desk(head, id, DeskCommand::LeaveQueue),
+            "conversation.transfer" => self.transfer(head, bytes, id),
+            "consult.start" => self.consult(head, bytes, id),
+            "consult.complete" => self.ask_desk(head, id, DeskCommand::Complete),
+            "consult.drop" | "transfer.withdraw" => self.ask_desk(head, id, DeskCommand::Withdraw),
+            "consult.conference" => self.conference(head, bytes, id),
+            "conversation.wrap" => self.wrap(head, bytes, id),
+            "conversation.snooze" => self.snooze(head, bytes, id),
+            "conversation.unsnooze" => self.ask_desk(head, id, DeskCommand::Unsnooze),
+            "takeover" => self.ask_desk(head, id, DeskCommand::TakeOver),
+            "force.assign" => self.force_assign(head, bytes, id),
+            "monitor.start" => self.monitor(head, bytes, id),
+            "whisper.send" => self.whisper(head, bytes, id),
+            "barge.in" => self.barge_in(head, bytes, id),
+            "queue.pause" => self.pause_queue(bytes, id),
+            "agents.watch" => self.watch_agents(bytes, id),
+            "presence.approve" => self.answer_away(bytes, id),
+            // A test asks for every method of the list.
+            _ => Err(Refusal::new(Code::Internal, format!("{name} is listed and not written"))),
         }
     }
 

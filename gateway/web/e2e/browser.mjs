@@ -66,9 +66,14 @@ export async function until(what, probe) {
   assert.fail(`${what}: not within ${WAIT_MS} ms (last: ${last})`);
 }
 
-/** The messages of a transcript as [author, text]. */
+/** The messages of a transcript as [author, text, state]; a picture's text is what is read out instead of it, shown yet or not. */
 export async function messages(page) {
-  return page.getByTestId('message').evaluateAll((rows) => rows.map((row) => [row.dataset.author, row.querySelector('.bubble').innerText.trim(), row.dataset.state]));
+  return page.getByTestId('message').evaluateAll((rows) =>
+    rows.map((row) => {
+      const bubble = row.querySelector('.bubble');
+      return [row.dataset.author, bubble.innerText.trim() || (bubble.querySelector('img')?.alt ?? ''), row.dataset.state];
+    }),
+  );
 }
 
 /** Says something and waits until the node has it. */

@@ -1,11 +1,14 @@
 // The pages as people use them, against a running node (CONVERSA_URL): a visitor asks, the bot answers, an agent takes over, the
 // boards show it. Nothing may be lost, nothing may run as script, and everybody must be able to use it.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { base, launch, messages, person, say, silent, stumblingBlocks, until, WAIT_MS } from './browser.mjs';
 import { wire } from './wire.mjs';
 
 const SCRIPT = '<img src=x onerror="alert(1)">';
+/** Three red points. */
+const PICTURE = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAMAAAABCAIAAACUgoPjAAAADUlEQVR4nGP4z8AAQQAR+AL+4+XvtgAAAABJRU5ErkJggg==', 'base64');
 const KEPT = 'Das läuft über 顺丰, thank you!';
 
 let browser;
@@ -122,6 +125,73 @@ test_('the agent answers and the visitor sees it; both ways', async () => {
   await say(visitor.page, 'Great, thanks');
   await until('the visitor’s thanks', async () => (await messages(agent.page)).some(([author, text]) => author === 'visitor' && text === 'Great, thanks'));
   assert.equal(await agent.page.locator(`[data-testid=conversation][data-cv="${agent.cv}"]`).count(), 1);
+});
+
+test_('a visitor sends a picture and the agent sees it, and the other way round', async () => {
+  const chosen = await visitor.page.getByTestId('composer').inputValue();
+  const ways = [
+    [visitor.page, agent.page, 'visitor', 'box.png'],
+    [agent.page, visitor.page, 'agent', '说明.png'],
+  ];
+  for (const [from, to, author, name] of ways) {
+    await from.getByTestId('attach-input').setInputFiles({ name, mimeType: 'image/png', buffer: PICTURE });
+    for (const page of [from, to]) {
+      const shown = page.locator(`[data-testid=message][data-author=${author}][data-state=sent] img`);
+      await until(`${name} at ${page.url()}`, async () => (await shown.count()) === 1 && (await shown.evaluate((img) => img.complete && img.naturalWidth)) === 3);
+      assert.equal(await shown.getAttribute('alt'), name, 'its name is read out');
+    }
+    await until('nothing is left on its way', async () => (await from.getByTestId('upload').count()) === 0);
+  }
+  assert.equal(await visitor.page.getByTestId('composer').inputValue(), chosen);
+
+  // A picture that comes when the transcript is there already moves its end, and the reader with it.
+  const left = () => visitor.page.getByTestId('transcript').evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
+  await until('the end is in view', async () => (await left()) < 80);
+
+  // What browsers do not show is saved by keyboard, as it was sent.
+  await agent.page.getByTestId('attach-input').setInputFiles({ name: 'terms.txt', mimeType: 'text/plain', buffer: Buffer.from('Größe XL') });
+  const file = visitor.page.getByTestId('file');
+  await file.waitFor();
+  assert.match(await file.innerText(), /terms\.txt.*byte/s);
+  const saved = visitor.page.waitForEvent('download');
+  await file.focus();
+  await visitor.page.keyboard.press('Enter');
+  const download = await saved;
+  assert.equal(download.suggestedFilename(), 'terms.txt');
+  assert.equal(readFileSync(await download.path(), 'utf8'), 'Größe XL');
+  assert.deepEqual(await stumblingBlocks(visitor.page), [], 'a transcript with files');
+});
+
+test_('a file is pasted or dropped; one that is not taken says what to do and goes', async () => {
+  const { page, trouble } = visitor;
+  const known = trouble.length;
+  const bring = (type, name, mime, text) =>
+    page.getByTestId('composer').evaluate(
+      (field, [type, name, mime, text]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([text], name, { type: mime }));
+        const event = type === 'paste' ? new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }) : new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
+        field.dispatchEvent(event);
+      },
+      [type, name, mime, text],
+    );
+  await bring('paste', 'pasted.txt', 'text/plain', 'one');
+  await bring('drop', 'dropped.txt', 'text/plain', 'two');
+  for (const name of ['pasted.txt', 'dropped.txt']) {
+    await until(name, async () => (await messages(agent.page)).some(([author, text]) => author === 'visitor' && text.includes(name)));
+  }
+  await bring('drop', 'page.html', 'text/html', '<script>alert(1)</script>');
+  const failed = page.locator('[data-testid=upload][data-state=failed]');
+  await failed.waitFor();
+  assert.match(await failed.innerText(), /not taken\. Please send a picture/);
+  assert.deepEqual(await stumblingBlocks(page), [], 'a file that failed');
+  await failed.getByTestId('upload-cancel').focus();
+  await page.keyboard.press('Enter');
+  await until('it is gone', async () => (await failed.count()) === 0);
+  assert.ok(!(await messages(agent.page)).some(([, text]) => text.includes('page.html')));
+  // The browser itself reports the refusal; nothing else may have gone wrong.
+  const other = trouble.splice(known).filter((line) => !/status of 400/.test(line));
+  assert.deepEqual(other, []);
 });
 
 test_('a lost network loses nothing and doubles nothing', async () => {

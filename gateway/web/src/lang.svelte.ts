@@ -50,6 +50,12 @@ class Lang {
     return new Intl.NumberFormat(this.tag, { style: 'percent', maximumFractionDigits: 0 }).format(share);
   }
 
+  /** 812 B, 34 kB, 1.2 MB. */
+  bytes(count: number): string {
+    const [unit, of] = count < 1_000 ? ['byte', 1] : count < 1_000_000 ? ['kilobyte', 1_000] : ['megabyte', 1_000_000];
+    return new Intl.NumberFormat(this.tag, { style: 'unit', unit: unit as string, unitDisplay: 'short', maximumFractionDigits: count < 1_000_000 ? 0 : 1 }).format(count / (of as number));
+  }
+
   /** 45 s, 3 min, 2 h. */
   duration(ms: number): string {
     const seconds = Math.max(0, Math.floor(ms / 1_000));

@@ -56,7 +56,10 @@ fn once(history: &History, findings: &mut Findings) {
         for mark in marks {
             let before = last.insert(&mark.from, mark.letter);
             findings.expect(before.is_none_or(|before| before < mark.letter), "letters", || {
-                format!("{log} {}: letter {:?} of {} takes effect after {before:?}", mark.seq, mark.letter, mark.from)
+                format!(
+                    "{log} {}: letter {:?} of {} takes effect after {before:?}",
+                    mark.seq, mark.letter, mark.from
+                )
             });
         }
     }

@@ -127,7 +127,8 @@ impl World {
             return Err(Box::new(input));
         }
         if !self.nodes[n].cells.contains_key(to) {
-            let waits = self.nodes[n].flying.contains_key(to) && self.plant != Some(Plant::ActivationDoesNotWait);
+            let waits =
+                self.nodes[n].flying.contains_key(to) && self.plant != Some(Plant::ActivationDoesNotWait);
             if waits || !self.start(n, to) {
                 return Err(Box::new(input));
             }
@@ -228,8 +229,11 @@ impl World {
             self.forget_undecided(n, address);
         }
         let now = self.clock(n);
-        let failures =
-            self.nodes[n].failures.entry(address.clone()).or_insert(Failures { count: 0, last: now, until: now });
+        let failures = self.nodes[n].failures.entry(address.clone()).or_insert(Failures {
+            count: 0,
+            last: now,
+            until: now,
+        });
         if now.ms_since(failures.last) > FORGIVEN_MS {
             failures.count = 0;
         }

@@ -9,7 +9,13 @@ use super::store::{Back, Job};
 
 impl World {
     /// Performs the effects of one step, in order; false when the cell has ended.
-    pub(super) fn perform_all(&mut self, n: usize, address: &Address, cell: u64, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn perform_all(
+        &mut self,
+        n: usize,
+        address: &Address,
+        cell: u64,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
         let mut left = false;
         for effect in effects.drain(..) {
             match effect {

@@ -6,13 +6,15 @@ use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::channel::visitor;
 use conversa_actors::behaviours::{Conversation, Courier, Session};
+use conversa_actors::cell::envelope::unseal;
 use conversa_actors::letter::Payload;
 use conversa_actors::port::Clock;
 use conversa_cluster::clock::WallClock;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{Author, AuthorKind, Command, Say};
+use conversa_engine::conversation::{Author, AuthorKind, Command, Event, Say};
 use conversa_engine::ids::{PersonId, TenantId};
 use conversa_gateway::Running;
+use conversa_gateway::wire::shown;
 use futures_util::FutureExt;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -155,6 +157,17 @@ impl World {
         self.node.host().ask(&to, Payload::of(Command::Say(say))).await.expect("the bot may speak");
     }
 
+    /// What the conversation's log shows beside messages.
+    async fn events(&self) -> Vec<Value> {
+        let cv = self.conversation().await;
+        let log = self.node.host().read_log(&self.address(Conversation::KIND, &cv), 0, 200).await;
+        let event = |body: &[u8]| unseal::<Event>(body).expect("an event").body;
+        let events = log.expect("it is read").into_iter().map(move |entry| event(&entry.body));
+        let shown =
+            events.filter_map(|event| shown(&cv, &event).map(|(k, d)| serde_json::json!({ "k": k, "d": d })));
+        shown.collect()
+    }
+
     async fn delivery(&self) -> Value {
         let cv = self.conversation().await;
         self.node.host().view_json(&self.address(Courier::KIND, &cv)).await.expect("it answers")
@@ -258,5 +271,23 @@ async fn receipts(system: Arc<dyn System>) {
     let failed = world.system.status(world.now_s(), &ids[0], "failed");
     assert_eq!(world.knock(&failed).await.0, 200);
     assert_eq!(world.delivery().await["failed"][0]["o"], o(&ids[0]));
+    // The conversation has it by letter, and shows it to whoever is in it.
+    let shown = |frame: &Value| frame["k"] == "receipt" && frame["d"]["state"] == "failed";
+    let receipts = loop {
+        let page = world.events().await;
+        if page.iter().any(shown) {
+            break page;
+        }
+        tokio::task::yield_now().await;
+    };
+    let of = |state: &str| {
+        let of = receipts.iter().filter(|frame| frame["k"] == "receipt" && frame["d"]["state"] == state);
+        of.map(|frame| frame["d"].clone()).collect::<Vec<_>>()
+    };
+    let by = visitor("shop", USER).expect("it is short");
+    let read = serde_json::json!({ "state": "read", "upto": o(&ids[1]), "by": by });
+    assert_eq!(of("read"), [read], "once, and what was read was delivered: {receipts:?}");
+    assert_eq!(of("delivered"), Vec::<Value>::new());
+    assert_eq!((of("failed").len(), &of("failed")[0]["ms"]), (1, &Value::from(ids[0].as_str())));
     stop(world.node).await;
 }

@@ -55,7 +55,11 @@ impl Far {
                 });
             }
             Frame::Say { to, from: person, kind, d } => {
-                self.incoming(home, from, &to, bytes, || Input::Murmur { from: person, kind: kind.into(), d });
+                self.incoming(home, from, &to, bytes, || Input::Murmur {
+                    from: person,
+                    kind: kind.into(),
+                    d,
+                });
             }
             Frame::Heard { slot, heard } => {
                 self.incoming(home, from, &slot, bytes, || {
@@ -172,8 +176,7 @@ impl Far {
     pub fn viewed(&self, from: &str, n: u64, kind: &str, view: Result<View, Refusal>) {
         let view = view.and_then(|view| view_far(kind, view));
         if self.send(from, &Frame::Viewed { n, view }) == Err(NotSent::TooLarge) {
-            let large =
-                Refusal::new(Code::PayloadTooLarge, "this is too large to be read from another node");
+            let large = Refusal::new(Code::PayloadTooLarge, "this is too large to be read from another node");
             let _ = self.send(from, &Frame::Viewed { n, view: Err(large) });
         }
     }

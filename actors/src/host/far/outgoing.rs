@@ -134,12 +134,7 @@ impl Far {
         }
     }
 
-    fn forward_letter(
-        &self,
-        node: &Arc<str>,
-        letter: Letter,
-        since: Time,
-    ) -> Result<(), Box<Input>> {
+    fn forward_letter(&self, node: &Arc<str>, letter: Letter, since: Time) -> Result<(), Box<Input>> {
         let frame = Frame::Letter {
             from: letter.from.clone(),
             to: letter.to.clone(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use conversa_engine::ids::{ConversationId, SHARDS, shard_of};
 
-use super::frame::{Ear, Frame};
 use super::Far;
+use super::frame::{Ear, Frame};
 use crate::behaviours::is_visitor;
 use crate::lobby::Lobby;
 

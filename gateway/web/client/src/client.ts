@@ -1,10 +1,11 @@
 // The client: the machine of `core/`, moved by a WebSocket (or requests in its place), a timer and a store. It decides nothing.
 
+import { attach, type AttachOptions, fileUrl } from './attach.js';
 import { Core } from './core/core.js';
 import type { Ask, Effect, Entry, Input, LinkState, Told } from './core/types.js';
 import { type Encoding, json } from './encoding.js';
 import { ClientError, NoToken, Refused } from './errors.js';
-import type { Content, Page, Role, Sent } from './frames.js';
+import type { Attachment, Content, Page, Role, Sent } from './frames.js';
 import { openRequests } from './requests.js';
 import { Problem, Rest } from './rest.js';
 import { MemoryStore, type Store } from './store.js';
@@ -168,6 +169,16 @@ export class Client {
   /** Takes back what was never sent; it fails with `discarded`. */
   discard(id: string): void {
     this.#input({ in: 'discard', id });
+  }
+
+  /** Uploads a file; what comes back is sent with `contentOf`. @throws Problem, a TypeError when nobody answered for long, or the signal's reason */
+  attach(file: Blob & { name?: string }, options: AttachOptions = {}): Promise<Attachment> {
+    return attach(this.#rest, file, options);
+  }
+
+  /** The bytes of a file; whoever was sent it names the message. @throws as `attach` */
+  file(att: Attachment, message?: { id: string; cv: string }, signal?: AbortSignal): Promise<Blob> {
+    return this.#rest.blob(fileUrl(att, message), signal);
   }
 
   edit(cv: string, message: string, content: Content): Promise<{ o: number }> {

@@ -113,10 +113,20 @@ export interface Choices {
   multi?: boolean;
 }
 
+/** A file that was uploaded: sent as it was given. */
+export interface Attachment {
+  id?: string;
+  url: string;
+  mime: string;
+  bytes: number;
+  sha256?: string;
+  name: string;
+}
+
 export interface FileContent {
   type: 'image' | 'audio' | 'video' | 'file';
   alt: string;
-  att: { id?: string; url: string; mime: string; bytes: number; name: string };
+  att: Attachment;
 }
 
 export interface SystemContent {

@@ -1,5 +1,6 @@
 // The client of the gateway protocol v1. `msgpack` and the browsers' store are in entries of their own: what is not used is not loaded.
 
+export { type AttachOptions, contentOf, fileUrl } from './attach.js';
 export { backoffMs } from './backoff.js';
 export { Client, connect, VERSION, type Options, type RequestOptions } from './client.js';
 export { Core } from './core/core.js';

@@ -1,6 +1,6 @@
 // A person's link to the node for a page: the client, what is on its way and the conversations it has heard of, as reactive state.
 
-import { Client, ClientError, type Content, type ConversationView, type Ending, type Entry, type Eph, type LinkState, type LogEvent, MemoryStore, type Presence, Refused, type Role, type Snapshot, type Told, type Welcome } from '@conversa/client';
+import { type Attachment, type AttachOptions, Client, ClientError, type Content, type ConversationView, type Ending, type Entry, type Eph, type LinkState, type LogEvent, MemoryStore, type Presence, Refused, type Role, type Snapshot, type Told, type Welcome } from '@conversa/client';
 import { takeSlot } from '@conversa/client/indexeddb';
 import { randomId, readJson, writeJson } from '../keep';
 import { bearer, type Tokens } from '../token';
@@ -118,6 +118,16 @@ export class Link {
     this.#with((client) => client.typing(cv));
   }
 
+  /** Uploads a file; see the client. */
+  async attach(file: File, options: AttachOptions): Promise<Attachment> {
+    return (await this.#ready()).attach(file, options);
+  }
+
+  /** The bytes of a file; whoever was sent it names the message. */
+  async file(att: Attachment, message?: { id: string; cv: string }, signal?: AbortSignal): Promise<Blob> {
+    return (await this.#ready()).file(att, message, signal);
+  }
+
   /** Asks the node for something, when it can be reached; a refusal is shown to the person and gives null. */
   async ask<T = Record<string, unknown>>(m: string, { cv, d }: { cv?: string; d?: Record<string, unknown> } = {}): Promise<T | null> {
     const client = await this.#client;
@@ -160,6 +170,12 @@ export class Link {
     client.on('ephemeral', (told) => this.#ephemeral(told));
     client.on('outbox', ({ waiting }) => (this.#sending = outgoing(waiting)));
     client.on('failed', (told) => this.#refused(told));
+    return client;
+  }
+
+  async #ready(): Promise<Client> {
+    const client = await this.#client;
+    if (!client) throw new TypeError('the page has not begun');
     return client;
   }
 

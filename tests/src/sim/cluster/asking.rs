@@ -79,7 +79,13 @@ impl World {
         view
     }
 
-    pub(in crate::sim) fn read_for_watcher(&mut self, n: usize, back: Back, conversation: Address, after: u64) {
+    pub(in crate::sim) fn read_for_watcher(
+        &mut self,
+        n: usize,
+        back: Back,
+        conversation: Address,
+        after: u64,
+    ) {
         if self.cluster.is_none() {
             return self.ask_store(n, Job::Read { back, conversation, after });
         }

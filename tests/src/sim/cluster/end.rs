@@ -53,7 +53,9 @@ impl World {
                 && let Ok(Some(due)) = decode::<Option<Time>>(value)
                 && due.after_ms(UNREAD_MS) < now
             {
-                owners.wrong.push(format!("the wake row of {} was due at {due:?}, and nobody has read it", key.key));
+                owners
+                    .wrong
+                    .push(format!("the wake row of {} was due at {due:?}, and nobody has read it", key.key));
             }
             memory.put_now(vec![Row { key: key.clone(), stamp, value: Some(value.clone()) }]);
         }

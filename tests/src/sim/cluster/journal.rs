@@ -99,7 +99,9 @@ impl World {
         let n = life.node;
         match job {
             Job::Append { back, append, unknown } => self.lead_append(n, back, append, unknown),
-            Job::Put { back, ticket, .. } if self.fault() != Some(Fault::RowsAfterLease) && !self.holds(n) => {
+            Job::Put { back, ticket, .. }
+                if self.fault() != Some(Fault::RowsAfterLease) && !self.holds(n) =>
+            {
                 self.back(n, &back.to, back.cell, Input::RowsPut(ticket, Err(broken())));
             }
             Job::Put { back, ticket, rows } => {
@@ -109,7 +111,8 @@ impl World {
                 self.operate_soon(life, Op::Put(rows, Some((back, ticket))));
             }
             Job::Load { back, load } => {
-                let loaded = if self.read_fails(n) { Err(broken()) } else { Ok(self.shared_load(&back, load)) };
+                let loaded =
+                    if self.read_fails(n) { Err(broken()) } else { Ok(self.shared_load(&back, load)) };
                 self.reply_later(life, Reply::Cell(back, Input::Loaded(loaded)));
             }
             Job::Row { back, conversation, key } => {
@@ -183,7 +186,9 @@ impl World {
         for (id, outcome) in outcomes {
             let Some(waiting) = self.member(n).journal.waiting.remove(&id) else { continue };
             let outcome = match outcome {
-                Ok(()) if !self.may_acknowledge(n) => Err(AppendError::Unknown("the lease has lapsed".into())),
+                Ok(()) if !self.may_acknowledge(n) => {
+                    Err(AppendError::Unknown("the lease has lapsed".into()))
+                }
                 outcome => outcome,
             };
             self.outcome(n, waiting, outcome);
@@ -259,7 +264,8 @@ impl World {
             }
             Op::Log(_, None) | Op::Put(_, None) => return,
         };
-        let ms = if unknown { self.chance_ms(1_000) } else { self.chance.between(0, self.rates.store_ms_max) };
+        let ms =
+            if unknown { self.chance_ms(1_000) } else { self.chance.between(0, self.rates.store_ms_max) };
         self.put(ms, Event::Reply(life, reply));
     }
 

@@ -88,7 +88,8 @@ impl World {
         }
         let node = &self.nodes[n];
         let serves = node.member.as_ref().is_some_and(|member| {
-            let in_view = member.machine.life().is_some_and(|life| member.machine.view().life(&life).is_some());
+            let in_view =
+                member.machine.life().is_some_and(|life| member.machine.view().life(&life).is_some());
             member.far.is_some() && in_view && !member.leaving
         });
         node.up && serves && node.still_until <= self.now && self.holds(n)
@@ -176,7 +177,9 @@ impl World {
             if let Some((earlier, by)) = before
                 && epoch <= earlier
             {
-                let wrong = format!("shard {shard} is started by {life:?} under {epoch} after {by:?} under {earlier}");
+                let wrong = format!(
+                    "shard {shard} is started by {life:?} under {epoch} after {by:?} under {earlier}"
+                );
                 self.all().wrong.push(wrong);
             }
         }
@@ -235,7 +238,8 @@ impl World {
             }
             Effect::Stop(_) | Effect::Start { .. } | Effect::Seen(_) | Effect::Over(_) => return,
         };
-        let ms = if lost { self.chance_ms(REQUEST_MS) } else { self.chance.between(1, self.rates.store_ms_max) };
+        let ms =
+            if lost { self.chance_ms(REQUEST_MS) } else { self.chance.between(1, self.rates.store_ms_max) };
         self.put(ms, Event::Answered(life, input));
     }
 
@@ -302,7 +306,8 @@ impl World {
         }
         let node = &self.nodes[n];
         let cells = node.cells.iter().filter(|(address, _)| moves.contains_key(&address.shard()));
-        let cells: Vec<(Address, bool)> = cells.map(|(address, cell)| (address.clone(), cell.idle())).collect();
+        let cells: Vec<(Address, bool)> =
+            cells.map(|(address, cell)| (address.clone(), cell.idle())).collect();
         let flying = node.flying.keys().any(|address| moves.contains_key(&address.shard()));
         if cells.is_empty() && !flying {
             if let Some(far) = self.far(n) {

@@ -41,9 +41,10 @@ impl Partition {
     }
 
     fn visible(&self) -> impl DoubleEndedIterator<Item = (u64, &Kept)> {
-        self.rows.iter().map(|(seq, kept)| (*seq, kept)).filter(|(seq, kept)| {
-            !self.cuts.iter().any(|(after, stamp)| seq > after && *stamp >= kept.stamp)
-        })
+        self.rows
+            .iter()
+            .map(|(seq, kept)| (*seq, kept))
+            .filter(|(seq, kept)| !self.cuts.iter().any(|(after, stamp)| seq > after && *stamp >= kept.stamp))
     }
 }
 
@@ -65,7 +66,8 @@ impl Shared {
         let mut view = View::default();
         for (n, weight) in weights.iter().enumerate() {
             let life = Life { node: name(n), generation: 1 };
-            view = view.with(&life).and_then(|view| view.weighed(&life, *weight)).expect("it is not there yet");
+            view =
+                view.with(&life).and_then(|view| view.weighed(&life, *weight)).expect("it is not there yet");
             let (addr, zone) = ("a".to_owned(), "z".to_owned());
             let row = Row {
                 generation: 1,
@@ -81,7 +83,11 @@ impl Shared {
         }
         // A view has the version of its value: this is the sixth.
         for version in 0..view.version {
-            shared.set(&Key::View, version, if version + 1 == view.version { view.bytes() } else { Bytes::new() });
+            shared.set(
+                &Key::View,
+                version,
+                if version + 1 == view.version { view.bytes() } else { Bytes::new() },
+            );
         }
         shared
     }
@@ -146,7 +152,9 @@ impl Shared {
     pub(super) fn newest(&self, of: &Address, bucket: i32, most: usize) -> Vec<Stored> {
         let partition = self.logs.get(&(of.clone(), bucket));
         let rows = partition.into_iter().flat_map(|partition| partition.visible().rev());
-        rows.take(most).map(|(seq, kept)| Stored { seq, epoch: kept.epoch, body: kept.body.clone() }).collect()
+        rows.take(most)
+            .map(|(seq, kept)| Stored { seq, epoch: kept.epoch, body: kept.body.clone() })
+            .collect()
     }
 
     pub(super) fn events(&self, of: &Address, after: u64, limit: usize) -> Vec<Entry> {
