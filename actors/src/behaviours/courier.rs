@@ -217,7 +217,7 @@ impl Behaviour for Courier {
             Event::GivenUp { call, why, gone, at } => match &call.to {
                 To::Channel { .. } => {
                     if let Some(seq) = offset(call) {
-                        out.tell::<Conversation>(cx.key(), failed(seq, why));
+                        out.tell::<Conversation>(&cx.address.key, failed(seq, why));
                     }
                     let call = Box::new(Call { attempt: 0, ..call.clone() });
                     let lane = cx.key().to_owned();
@@ -240,7 +240,7 @@ impl Behaviour for Courier {
                     Receipt::Read => domain::Command::Reached { reach: domain::Reach::Read, upto: *o },
                     Receipt::Failed => failed(*o, why),
                 };
-                out.tell::<Conversation>(cx.key(), told);
+                out.tell::<Conversation>(&cx.address.key, told);
             }
             Event::Posted { .. } | Event::Done { seen: None, .. } | Event::Deferred { .. } => {}
         }
