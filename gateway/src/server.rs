@@ -272,9 +272,6 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         )
     })?;
     let data = base.join(&config.node.data);
-    let secrets = secrets(&config, &data)?;
-    let among = config.store.kind == StoreKind::Cql && config.cluster.listen.is_some();
-    let attachments = Attachments::open(&config.attachments, &data, &secrets, among).await?;
     let reachable = Arc::new(Reachable::new(&config, base, Arc::new(WallClock::default()))?);
     let outside = Arc::clone(&reachable) as _;
     let ids = companies.iter().map(|company| company.id.clone()).collect();
@@ -290,6 +287,9 @@ pub async fn serve(mut config: Config, base: &Path) -> anyhow::Result<Running> {
         }
     };
     let settings = Book::open(Arc::clone(node.host()), &config).await?;
+    let secrets = secrets(&config, &data)?;
+    let among = config.store.kind == StoreKind::Cql && config.cluster.listen.is_some();
+    let attachments = Attachments::open(&config.attachments, &data, &secrets, among).await?;
     let address = listener.local_addr()?;
     let edge = Arc::new(Edge {
         host: Arc::clone(node.host()),

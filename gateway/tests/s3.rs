@@ -14,7 +14,6 @@ use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Result, s3_error};
 use s3s_fs::FileSystem;
-use tower_service::Service;
 
 pub(super) const BUCKET: &str = "files-of-messages";
 pub(super) const KEY_ID: &str = "conversa";
@@ -73,8 +72,8 @@ impl Server {
     }
 }
 
-async fn answer(mut service: S3Service, request: Request) -> Response<Body> {
-    match service.call(request).await {
+async fn answer(service: S3Service, request: Request) -> Response<Body> {
+    match service.call(request.map(s3s::Body::http_body_unsync)).await {
         Ok(response) => response.map(Body::new),
         Err(_) => {
             let mut response = Response::new(Body::empty());

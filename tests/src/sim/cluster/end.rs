@@ -1,6 +1,6 @@
 //! The end of a run of several nodes: what the shared store holds, and what was acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use conversa_actors::cell::core::WAKES;
@@ -8,6 +8,7 @@ use conversa_actors::cell::envelope::unseal;
 use conversa_actors::letter::decode;
 use conversa_actors::port::memory::Memory;
 use conversa_actors::port::{Append, Row};
+use conversa_cluster::member::view::MOVES_MAX;
 use conversa_engine::ids::SHARDS;
 use conversa_engine::time::Time;
 use xxhash_rust::xxh3::xxh3_64;
@@ -61,7 +62,11 @@ impl World {
         }
         self.store = Arc::new(memory);
         let (served, view) = (self.served(), self.latest_view());
-        if served != usize::from(SHARDS) {
+        // While shares grow, those shards that the last step moved may be on their way.
+        let shares: BTreeSet<u32> =
+            view.iter().flat_map(|view| &view.members).map(|member| member.weight).collect();
+        let moving = if shares.len() > 1 { MOVES_MAX } else { 0 };
+        if served + moving < usize::from(SHARDS) {
             owners.wrong.push(format!("{served} of {SHARDS} shards are served at the end, under {view:?}"));
         }
         owners
