@@ -300,7 +300,7 @@ fn a_planted_change_is_found_and_named_and_an_addition_is_none() {
             new.pointer_mut("/paths/~1v1~1attachments/post/requestBody/content/application~1json/schema");
         body.expect("it is there")["required"].as_array_mut().expect("a list").push("sha256".into());
     };
-    assert_eq!(rest(asked), "post /v1/attachments requestBody: sha256 changed sides");
+    assert_eq!(rest(asked), "post /v1/attachments requestBody: \"sha256\" changed sides");
     let parameter = |new: &mut Value| {
         new["paths"]["/v1/wall"]["get"]["parameters"][0]["required"] = true.into();
     };
