@@ -54,9 +54,12 @@ pub(super) const CORRUPTIONS: &[Corruption] = &[
     }),
     corruption("a handover outlives what it is of", &["I6"], |h| {
         edit(h, |log| {
-            let ends = |event: &HandoverEvent| matches!(event, HandoverEvent::Ended { .. });
-            let place = after(log, ends).filter(|place| matches!(log[*place].event, Event::Closed { .. }));
-            place.is_some_and(|place| remove(log, place - 1))
+            let ends = |event: &Event| matches!(handover(event), Some(HandoverEvent::Ended { .. }));
+            let closes = |place: &usize| {
+                ends(&log[place - 1].event) && matches!(log[*place].event, Event::Closed { .. })
+            };
+            let place = (1..log.len()).find(closes).map(|place| place - 1);
+            place.is_some_and(|place| remove(log, place))
         })
     }),
     corruption("a place is still held after the conversation went to another", &["I6"], old_place_kept),
