@@ -330,7 +330,7 @@ fn a_planted_change_is_found_and_named_and_an_addition_is_none() {
         let d = new.pointer_mut("/channels/socket/messages/req.message.recall/payload/properties/d");
         d.expect("it is there")["required"].as_array_mut().expect("a list").push("reason".into());
     };
-    assert_eq!(socket(asked), "req.message.recall.d: reason changed sides");
+    assert_eq!(socket(asked), "req.message.recall.d: \"reason\" changed sides");
     let role = |new: &mut Value| new["operations"]["consult.start"]["tags"] = json!([{ "name": "agent" }]);
     assert_eq!(socket(role), "consult.start is not for a \"supervisor\" any more");
     let added = |new: &mut Value| {
