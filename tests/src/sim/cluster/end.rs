@@ -1,6 +1,6 @@
 //! The end of a run of several nodes: what the shared store holds, and what was acknowledged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conversa_actors::cell::core::WAKES;
@@ -13,6 +13,8 @@ use conversa_engine::ids::SHARDS;
 use conversa_engine::time::Time;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::NODES;
+use super::porch::name;
 use crate::history::{Mark, Owners};
 use crate::sim::World;
 
@@ -62,10 +64,13 @@ impl World {
         }
         self.store = Arc::new(memory);
         let (served, view) = (self.served(), self.latest_view());
-        // While shares grow, those shards that the last step moved may be on their way.
-        let shares: BTreeSet<u32> =
-            view.iter().flat_map(|view| &view.members).map(|member| member.weight).collect();
-        let moving = if shares.len() > 1 { MOVES_MAX } else { 0 };
+        // While a share is not yet what its node wants, those shards that the last step moved may be on their way.
+        let wanted: BTreeMap<String, u32> =
+            (0..NODES).map(|n| (name(n).to_string(), self.all().weights[n])).collect();
+        let members = view.iter().flat_map(|view| &view.members);
+        let grows = members.clone().count() < NODES
+            || members.clone().any(|member| wanted.get(&*member.life.node) != Some(&member.weight));
+        let moving = if grows { MOVES_MAX } else { 0 };
         if served + moving < usize::from(SHARDS) {
             owners.wrong.push(format!("{served} of {SHARDS} shards are served at the end, under {view:?}"));
         }
