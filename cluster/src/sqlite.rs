@@ -165,12 +165,12 @@ impl Sqlite {
     }
 
     /// Hands a job to the writer; gives it back when it does not take it.
-    fn submit(&self, job: Job) -> Result<(), (Job, &'static str)> {
+    fn submit(&self, job: Job) -> Result<(), Box<(Job, &'static str)>> {
         let jobs = self.jobs.lock();
-        let Some(sender) = jobs.as_ref() else { return Err((job, "it is closing")) };
+        let Some(sender) = jobs.as_ref() else { return Err(Box::new((job, "it is closing"))) };
         sender.try_send(job).map_err(|error| match error {
-            mpsc::TrySendError::Full(job) => (job, "too many writes wait"),
-            mpsc::TrySendError::Disconnected(job) => (job, "its writer has ended"),
+            mpsc::TrySendError::Full(job) => Box::new((job, "too many writes wait")),
+            mpsc::TrySendError::Disconnected(job) => Box::new((job, "its writer has ended")),
         })
     }
 
@@ -221,7 +221,9 @@ fn reader(file: &Path) -> rusqlite::Result<Connection> {
 
 impl Journal for Sqlite {
     fn append(&self, append: Append, done: Done<Result<(), AppendError>>) {
-        if let Err((Job::Append(_, done, _), why)) = self.submit(Job::Append(append, done, Began::now())) {
+        if let Err(refused) = self.submit(Job::Append(append, done, Began::now()))
+            && let (Job::Append(_, done, _), why) = *refused
+        {
             done(Err(AppendError::Unavailable(why.to_owned())));
         }
     }
@@ -244,7 +246,9 @@ impl Journal for Sqlite {
 
 impl Rows for Sqlite {
     fn put(&self, rows: Vec<Row>, done: Done<Result<(), StoreError>>) {
-        if let Err((Job::Put(_, done), why)) = self.submit(Job::Put(rows, done)) {
+        if let Err(refused) = self.submit(Job::Put(rows, done))
+            && let (Job::Put(_, done), why) = *refused
+        {
             done(Err(StoreError(why.to_owned())));
         }
     }

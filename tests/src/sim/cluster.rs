@@ -357,7 +357,15 @@ impl World {
         if self.cluster.is_none() {
             return;
         }
-        while (0..NODES).fold(false, |busy, n| self.settle_node(n) || busy) {}
+        loop {
+            let mut busy = false;
+            for n in 0..NODES {
+                busy |= self.settle_node(n);
+            }
+            if !busy {
+                return;
+            }
+        }
     }
 
     fn settle_node(&mut self, n: usize) -> bool {

@@ -12,14 +12,22 @@ use crate::Bench;
 /// What was measured until now.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    rows: Vec<(&'static str, String, Option<(f64, f64)>)>,
+    rows: Vec<Line>,
     figures: Map<String, Value>,
+}
+
+#[derive(Debug)]
+struct Line {
+    what: &'static str,
+    shown: String,
+    /// A figure and the most that it may be.
+    judged: Option<(f64, f64)>,
 }
 
 impl Report {
     /// A line of the table; `judged` is a figure and the most that it may be.
     pub(crate) fn row(&mut self, what: &'static str, shown: String, judged: Option<(f64, f64)>) {
-        self.rows.push((what, shown, judged));
+        self.rows.push(Line { what, shown, judged });
     }
 
     /// A figure for programs.
@@ -29,7 +37,7 @@ impl Report {
 
     pub(crate) fn table(&self) -> String {
         let mut table = format!("\n{:<58}{:>34}{:>10}{:>10}\n", "", "", "", "at most");
-        for (what, shown, judged) in &self.rows {
+        for Line { what, shown, judged } in &self.rows {
             let judged = judged.map_or(String::new(), |(value, most)| {
                 format!("{value:>10.2}{most:>10.2}{}", if value > most { "  over" } else { "" })
             });
