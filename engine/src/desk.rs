@@ -19,6 +19,6 @@ pub use policy::{
     OverflowPolicy, QueuePolicy, REASONS_MAX, RINGS_MAX, Ring, Skills, SlaPolicy, TimePolicy, WARN_PERCENT,
     WhenClosed, WhenGone, WrapPolicy,
 };
-pub use queue::{AVOID_MS, PLACES_MAX, PlaceAsk, Queue, QueueCommand, QueueEvent, WAITING_MAX};
+pub use queue::{AVOID_MS, PLACES_MAX, PlaceAsk, Queue, QueueCommand, QueueEvent, TAKEN_MS, WAITING_MAX};
 pub use rights::{Op, Part, Relation, may};
 pub use teams::{DEPARTMENTS_MAX, Department, TEAM_MAX, TEAMS_MAX, Team, Teams};

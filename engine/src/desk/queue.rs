@@ -28,6 +28,9 @@ use search::Search;
 pub const WAITING_MAX: usize = 100_000;
 /// An agent who turned a conversation down is not asked for it again for this time, milliseconds.
 pub const AVOID_MS: i64 = 20_000;
+/// An agent whose last place for the same conversation is not given back yet is asked again after this time, milliseconds. The letter that
+/// frees it is on its way; a short time only keeps the two from asking and denying without a pause.
+pub const TAKEN_MS: i64 = 1_000;
 /// Those at the head of the queue who are told their place.
 pub const PLACES_MAX: usize = 1_000;
 /// Asks of one command, and waiting conversations that one looks at again: bounds its work and its events. What is left over is due at
@@ -318,7 +321,7 @@ impl Queue {
             }
             QueueCommand::Denied { conversation, offer, agent, taken } => {
                 // No time to avoid one who is full: it says itself when a place is free.
-                let avoid_until = if taken { now.after_ms(AVOID_MS) } else { Time::default() };
+                let avoid_until = if taken { now.after_ms(TAKEN_MS) } else { Time::default() };
                 Ok(if self.in_flight(conversation, &offer) {
                     self.failed(now, policy, conversation, offer, agent, avoid_until)
                 } else {

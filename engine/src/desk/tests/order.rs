@@ -1,8 +1,8 @@
 //! Who goes first, and who is asked: a script in, the order out.
 
 use crate::conversation::Wait;
-use crate::desk::{Choice, Queue, QueueCommand, QueueEvent, QueuePolicy, Ring, Skills};
-use crate::ids::{ConversationId, PersonId, QueueId, SkillId};
+use crate::desk::{Choice, Queue, QueueCommand, QueueEvent, QueuePolicy, Ring, Skills, TAKEN_MS};
+use crate::ids::{ConversationId, OfferId, PersonId, QueueId, SkillId};
 use crate::time::Time;
 
 /// A queue under one policy.
@@ -10,6 +10,8 @@ use crate::time::Time;
 struct Bench {
     queue: Queue,
     policy: QueuePolicy,
+    /// The last one that was asked for.
+    offer: Option<OfferId>,
 }
 
 fn id(n: u64) -> ConversationId {
@@ -31,6 +33,7 @@ impl Bench {
         events.iter().for_each(|event| self.queue.apply(event));
         let asked = events.iter().filter_map(|event| {
             let QueueEvent::PlaceAsked(ask) = event else { return None };
+            self.offer = Some(ask.offer.clone());
             let n = (0..100).find(|n| id(*n) == ask.conversation).expect("a known conversation");
             Some(format!("{}<-{n}", ask.agent))
         });
@@ -121,6 +124,21 @@ fn the_agent_who_is_preferred_is_asked_first_and_waited_for_never() {
     let likes_b = |wait: &mut Wait| wait.prefers = Some(PersonId::new("ag_b"));
     assert_eq!(bench.waits(20, 1, likes_b), ["ag_b<-1"]);
     assert_eq!(bench.waits(20, 2, likes_b), ["ag_a<-2"]);
+}
+
+#[test]
+fn who_has_not_given_back_the_place_of_a_conversation_yet_is_asked_again_in_a_second() {
+    let mut bench = Bench::default();
+    bench.noted(0, "ag_a", (4, 2), 0, "");
+    assert_eq!(bench.waits(10, 1, |_| {}), ["ag_a<-1"]);
+    let offer = bench.offer.clone().expect("asked");
+    let denied =
+        QueueCommand::Denied { conversation: id(1), offer, agent: PersonId::new("ag_a"), taken: true };
+    assert_eq!(bench.run(20, denied), [""; 0]);
+    assert_eq!(bench.noted(21, "ag_a", (6, 0), 20, ""), [""; 0], "it is avoided for a moment");
+    let (at, command) = bench.queue.due().expect("the moment ends");
+    assert_eq!(at, Time::from_ms(20).after_ms(TAKEN_MS));
+    assert_eq!(bench.run(20 + TAKEN_MS, command), ["ag_a<-1"]);
 }
 
 #[test]
