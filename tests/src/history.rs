@@ -27,6 +27,8 @@ pub type Log<E> = Vec<Entry<E>>;
 /// Everything that a checker may look at, once all faults have stopped and everything has settled.
 #[derive(Clone, Debug, Default)]
 pub struct History {
+    /// When all of it had ended.
+    pub end: Time,
     /// Places of each agent, as the company set them.
     pub capacity: BTreeMap<PersonId, u16>,
     /// Points that a conversation takes.

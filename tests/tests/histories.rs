@@ -6,7 +6,7 @@ mod overflow;
 use conversa_actors::behaviours::SessionEvent;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{AuthorKind, DeskEvent, Event, Said};
-use conversa_engine::desk::{AgentEvent, QueueEvent};
+use conversa_engine::desk::{AVOID_MS, AgentEvent, QueueEvent};
 use conversa_engine::ids::{ConversationId, PersonId};
 use conversa_engine::refusal::Code;
 use conversa_tests::checker::check;
@@ -110,6 +110,7 @@ const CORRUPTIONS: &[Corruption] = &[
     }),
     corruption("the bot hears a message twice", &["letters"], |h| h.bots.values_mut().any(doubled)),
     corruption("a conversation waits beside a free agent", &["desk", "letters"], waits_beside),
+    corruption("an agent is avoided for too long", &["desk"], avoided_for_long),
     corruption("a wait goes back to a queue that it left", &["desk"], overflow::back),
     corruption("a wait goes where no room was given", &["desk"], overflow::without_room),
     corruption("an agent who vanished is still there", &["desk"], still_there),
@@ -564,6 +565,14 @@ fn waits_beside(history: &mut History) -> bool {
     history.capacity.values_mut().for_each(|capacity| *capacity += 10);
     history.agents.values().flatten().any(|entry| matches!(entry.event, AgentEvent::PresenceSet { .. }))
         && check(history).iter().any(|violation| violation.invariant == "desk")
+}
+
+fn avoided_for_long(history: &mut History) -> bool {
+    history.queues.values_mut().flatten().any(|entry| {
+        let QueueEvent::OfferFailed { avoid_until, .. } = &mut entry.event else { return false };
+        *avoid_until = entry.at.after_ms(AVOID_MS + 1);
+        true
+    })
 }
 
 fn still_there(history: &mut History) -> bool {

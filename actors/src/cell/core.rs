@@ -245,7 +245,14 @@ impl<B: Behaviour> Core<B> {
         let (source, seq) = (&self.setting.address, self.head);
         let people = if seq == 0 { Vec::new() } else { self.state.audience() };
         out.extend(people.into_iter().map(|person| {
-            Effect::Push(Push { person, source: source.clone(), seq, event: None, origin: None })
+            Effect::Push(Push {
+                person,
+                source: source.clone(),
+                seq,
+                event: None,
+                origin: None,
+                answer: None,
+            })
         }));
     }
 

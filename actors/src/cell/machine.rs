@@ -328,6 +328,16 @@ impl Asker {
         }
     }
 
+    /// The number that a socket gave its request.
+    #[must_use]
+    pub fn request(&self) -> Option<u64> {
+        match self {
+            Self::Nobody | Self::Task(_) => None,
+            Self::Socket(asker) => Some(asker.request),
+            Self::Far(asker) => asker.request(),
+        }
+    }
+
     /// The socket that asks, if it is one.
     #[must_use]
     pub fn socket(&self) -> Option<u64> {
@@ -363,6 +373,9 @@ pub struct Push {
     pub event: Option<Shown>,
     /// The socket that caused it and gets an answer instead.
     pub origin: Option<u64>,
+    /// That answer and the number of the request, when the socket is at another node: what is shown as an answer must not come without it,
+    /// and two frames may be parted by the end of a node.
+    pub answer: Option<(u64, Accepted)>,
 }
 
 impl fmt::Debug for Push {

@@ -395,7 +395,10 @@ impl Inner {
     fn show_next(&mut self, push: &Push, event: &Shown, own: bool, bytes_max: usize) -> bool {
         if own {
             self.set(push, Position::Live(push.seq));
-            return false;
+            let Some((request, accepted)) = push.answer else { return false };
+            // The one that comes by itself finds nobody waiting any more.
+            self.queue.push_back(Out::Answer { request, source: push.source.clone(), answer: Ok(accepted) });
+            return true;
         }
         let weight = weight(event);
         let bytes_max = if self.parked { bytes_max.min(PARKED_BYTES_MAX) } else { bytes_max };
@@ -491,6 +494,7 @@ mod tests {
             seq,
             event: Some(Arc::new(Event::Said(said))),
             origin: Some(7),
+            answer: None,
         }
     }
 
@@ -510,5 +514,25 @@ mod tests {
         let all = shown(&other);
         assert_eq!(all.len(), 2);
         assert_eq!(shown(&asking), all[1..]);
+    }
+
+    #[test]
+    fn what_was_said_at_another_node_comes_as_the_answer_to_who_asked_and_to_nobody_else() {
+        let person = PersonId::new("vi_1");
+        let visitor = Person { id: person.clone(), name: String::new() };
+        let asking = Socket::new(7, TenantId::new("acme"), person.clone(), "a".into(), 10_000);
+        let other = Socket::new(8, TenantId::new("acme"), person, "b".into(), 10_000);
+        let accepted = Accepted { first: 1, last: 2, at: Time::from_ms(1) };
+        for push in [said(1, Author::person(AuthorKind::Visitor, &visitor)), said(2, Author::system())] {
+            let push = Push { answer: Some((40, accepted)), ..push };
+            asking.show(&push);
+            other.show(&push);
+        }
+        let shown = |socket: &Socket| {
+            std::iter::from_fn(|| socket.next()).map(|out| format!("{out:?}")).collect::<Vec<_>>()
+        };
+        let source = "acme/conversation/cv_1";
+        assert_eq!(shown(&asking), ["answer 40".to_owned(), format!("event {source}#2")]);
+        assert_eq!(shown(&other), [format!("event {source}#1"), format!("event {source}#2")]);
     }
 }

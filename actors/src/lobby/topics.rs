@@ -213,7 +213,7 @@ mod tests {
 
     fn heard(seq: u64) -> Push {
         let source = Address::new(TenantId::new("acme"), "conversation", "cv_1");
-        Push { person: PersonId::new("vi_1"), source, seq, event: None, origin: None }
+        Push { person: PersonId::new("vi_1"), source, seq, event: None, origin: None, answer: None }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conversa_engine::conversation::{Event, QueueReason};
-use conversa_engine::desk::{AgentEvent, Ask, Presence, QueueEvent};
+use conversa_engine::desk::{AVOID_MS, AgentEvent, Ask, Presence, QueueEvent};
 use conversa_engine::ids::{ConversationId, OfferId, PersonId, QueueId};
 use conversa_engine::time::Time;
 
@@ -258,20 +258,46 @@ fn queues(
     }
 }
 
-/// Long after the last refusal nobody is avoided any more.
+/// Nobody waits while an agent is free who is not avoided after a refusal; the queue has this long to look again.
+const LOOKS_MS: i64 = 2_000;
+
+/// Who is avoided by which conversation at the end, and that nobody is for longer than promised.
+fn avoided<'a>(
+    history: &'a History,
+    findings: &mut Findings,
+) -> BTreeSet<(&'a QueueId, ConversationId, &'a PersonId)> {
+    let mut avoided = BTreeSet::new();
+    for (queue, log) in &history.queues {
+        for entry in log {
+            let QueueEvent::OfferFailed { conversation, agent, avoid_until, .. } = &entry.event else {
+                continue;
+            };
+            findings.expect(*avoid_until <= entry.at.after_ms(AVOID_MS), "desk", || {
+                format!("{conversation} avoids {agent} for too long in {queue}")
+            });
+            if avoid_until.after_ms(LOOKS_MS) > history.end {
+                avoided.insert((queue, *conversation, agent));
+            }
+        }
+    }
+    avoided
+}
+
 fn nobody_waits(
     history: &History,
     agents: &BTreeMap<&PersonId, Folded>,
     stands: &BTreeMap<ConversationId, Stand>,
     findings: &mut Findings,
 ) {
+    let avoided = avoided(history, findings);
     for (conversation, stand) in stands {
         let Stand::Queued(queue) = stand else { continue };
         let free = agents.iter().find(|(agent, folded)| {
             let serves = history.serves.get(**agent).is_some_and(|queues| queues.contains(queue));
             let capacity = history.capacity.get(**agent).copied().unwrap_or_default();
             let fits = folded.taken(history) + usize::from(history.weight) <= usize::from(capacity);
-            serves && folded.presence == Presence::Online && fits
+            let avoided = avoided.contains(&(queue, *conversation, **agent));
+            serves && folded.presence == Presence::Online && fits && !avoided
         });
         if let Some((agent, _)) = free {
             findings.add("desk", format!("{conversation} waits in {queue} while {agent} is free"));

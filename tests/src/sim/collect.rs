@@ -51,6 +51,7 @@ impl World {
     /// The same, and who owned what.
     pub(super) fn collect_with(mut self, owners: Owners) -> History {
         let mut history = std::mem::take(&mut self.history);
+        history.end = self.now;
         history.owners = owners;
         history.undone = self.undone();
         history.wrong_totals = self.wrong_totals();

@@ -20,6 +20,24 @@ use crate::port::APPEND_EVENTS_MAX;
 /// While a batch is full nothing new becomes due, milliseconds.
 const FULL_MS: i64 = 10;
 
+/// Whose request an event is of.
+#[derive(Clone, Copy)]
+struct Origin {
+    socket: Option<u64>,
+    answer: Option<(u64, Accepted)>,
+}
+
+impl Origin {
+    fn of(asker: &Asker, accepted: Accepted) -> Self {
+        let answer = match asker {
+            Asker::Far(far) => far.request().map(|request| (request, accepted)),
+            // A socket of this node: it goes where the answer goes.
+            Asker::Nobody | Asker::Task(_) | Asker::Socket(_) => None,
+        };
+        Self { socket: asker.socket(), answer }
+    }
+}
+
 impl<B: Behaviour> Core<B> {
     /// One command adds at most half of what an append takes, so a batch counts as full at half.
     pub(super) fn batch_full(&self) -> bool {
@@ -95,17 +113,17 @@ impl<B: Behaviour> Core<B> {
         if let Some(mark) = &mark {
             self.marks.note(mark);
         }
+        let accepted = match events.len() as u64 {
+            0 => Accepted { first: 0, last: 0, at: now },
+            count => Accepted { first: before + 1, last: before + count, at: now },
+        };
+        let origin = Origin::of(&asker, accepted);
         for event in events {
-            self.take_in(now, event, mark.take(), asker.socket());
+            self.take_in(now, event, mark.take(), origin);
         }
         if let Some((from, id)) = cause {
             self.withhold(Effect::Take { from, id }, out);
         }
-        let accepted = if self.tip == before {
-            Accepted { first: 0, last: 0, at: now }
-        } else {
-            Accepted { first: before + 1, last: self.tip, at: now }
-        };
         self.withhold(Effect::Answer(asker, Ok(accepted)), out);
         self.submit(now, out);
     }
@@ -128,7 +146,7 @@ impl<B: Behaviour> Core<B> {
         self.withhold(Effect::Answer(asker, Err(refusal)), out);
     }
 
-    fn take_in(&mut self, now: Time, event: B::Event, mark: Option<StoredMark>, origin: Option<u64>) {
+    fn take_in(&mut self, now: Time, event: B::Event, mark: Option<StoredMark>, origin: Origin) {
         self.tip += 1;
         self.state.apply(&event);
         if self.pending.bodies.is_empty() {
@@ -146,7 +164,8 @@ impl<B: Behaviour> Core<B> {
                 source: source.clone(),
                 seq,
                 event: Some(Arc::clone(&shown)),
-                origin,
+                origin: origin.socket,
+                answer: origin.answer,
             })
         }));
         let calls = outbox.calls.into_iter().map(|call| Effect::Call(Box::new(call)));

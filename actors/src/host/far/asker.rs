@@ -13,12 +13,19 @@ pub struct FarAsker {
     node: Arc<str>,
     n: u64,
     origin: Option<u64>,
+    request: Option<u64>,
     answered: bool,
 }
 
 impl FarAsker {
-    pub(super) fn new(far: &Arc<Far>, node: &Arc<str>, n: u64, origin: Option<u64>) -> Self {
-        Self { far: Arc::clone(far), node: Arc::clone(node), n, origin, answered: false }
+    pub(super) fn new(
+        far: &Arc<Far>,
+        node: &Arc<str>,
+        n: u64,
+        origin: Option<u64>,
+        request: Option<u64>,
+    ) -> Self {
+        Self { far: Arc::clone(far), node: Arc::clone(node), n, origin, request, answered: false }
     }
 
     /// Gives the answer.
@@ -29,6 +36,11 @@ impl FarAsker {
     /// The socket that asks, if it is one.
     pub(crate) fn socket(&self) -> Option<u64> {
         self.origin
+    }
+
+    /// The number that the socket gave its request.
+    pub(crate) fn request(&self) -> Option<u64> {
+        self.request
     }
 
     fn send(&mut self, answer: Answer) {

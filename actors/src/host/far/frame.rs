@@ -8,7 +8,7 @@ use conversa_engine::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::cell::machine::Answer;
+use crate::cell::machine::{Accepted, Answer};
 use crate::letter::LetterId;
 use crate::lobby::Murmur;
 use crate::port::mesh::Class;
@@ -20,13 +20,15 @@ pub(super) enum Frame {
     Letter { from: Address, to: Address, id: LetterId, payload: Bytes },
     /// A letter was taken over.
     Taken { by: Address, to: Address, id: LetterId },
-    /// A request for an actor; `n` 0 when nobody waits. `origin` is the socket that asks.
+    /// A request for an actor; `n` 0 when nobody waits. `origin` is the socket that asks, `request` its number for it.
     Request {
         n: u64,
         to: Address,
         payload: Bytes,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<u64>,
     },
     /// The answer to a request.
     Answer { n: u64, answer: Answer },
@@ -89,6 +91,8 @@ pub(super) struct Pushed {
     pub(super) event: Option<Bytes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) origin: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) answer: Option<(u64, Accepted)>,
 }
 
 /// [`Heard`](crate::cell::machine::Heard) on its way.

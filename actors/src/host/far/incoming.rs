@@ -45,11 +45,11 @@ impl Far {
                     Input::Letter(Letter { from: sender, to, id, payload: Payload::Encoded(payload) })
                 });
             }
-            Frame::Request { n, to, payload, origin } => {
+            Frame::Request { n, to, payload, origin, request } => {
                 self.incoming(home, from, &to, bytes, || {
                     let asker = match n {
                         0 => Asker::Nobody,
-                        n => Asker::Far(FarAsker::new(self, from, n, origin)),
+                        n => Asker::Far(FarAsker::new(self, from, n, origin, request)),
                     };
                     Input::Request(Request { payload: Payload::Encoded(payload), asker })
                 });
@@ -190,10 +190,10 @@ impl Far {
 
 /// Shows an event of another node's actor on the sockets here.
 fn show(lobby: &Lobby, pushed: Pushed) {
-    let Pushed { person, source, seq, event, origin } = pushed;
+    let Pushed { person, source, seq, event, origin, answer } = pushed;
     // An event of a later version is like one that did not come: the journal is read.
     let event = event.and_then(|event| registry::event_of(source.kind, &event));
-    lobby.show(&Push { person, source, seq, event, origin });
+    lobby.show(&Push { person, source, seq, event, origin, answer });
 }
 
 fn page(entries: Vec<Entry>, limit: usize) -> Page {

@@ -83,6 +83,7 @@ impl Far {
             seq: push.seq,
             event,
             origin: push.origin,
+            answer: push.answer,
         });
         // What does not arrive is seen by the next event, or looked for when the link is up again.
         self.send_all(&nodes, &frame);
@@ -161,8 +162,8 @@ impl Far {
         since: Time,
     ) -> Result<(), Box<Input>> {
         let Request { payload, asker } = request;
-        let origin = asker.socket();
-        let ask = |n| Frame::Request { n, to: to.clone(), payload: payload.encode(), origin };
+        let (origin, request) = (asker.socket(), asker.request());
+        let ask = |n| Frame::Request { n, to: to.clone(), payload: payload.encode(), origin, request };
         if matches!(asker, crate::cell::machine::Asker::Nobody) {
             // A hint; it is worth no more.
             let _ = self.send(node, &ask(0));
