@@ -258,7 +258,7 @@ fn queues(
     }
 }
 
-/// Nobody waits while an agent is free who is not avoided after a refusal; the queue has this long to look again.
+/// A queue has this long to look again once a time of avoidance is over, milliseconds.
 const LOOKS_MS: i64 = 2_000;
 
 /// Who is avoided by which conversation at the end, and that nobody is for longer than promised.
@@ -283,6 +283,7 @@ fn avoided<'a>(
     avoided
 }
 
+/// Nobody waits while an agent is free, unless that one is avoided after a refusal.
 fn nobody_waits(
     history: &History,
     agents: &BTreeMap<&PersonId, Folded>,
