@@ -199,18 +199,35 @@ impl FromStr for ConversationId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hex = text.strip_prefix("cv_").filter(|hex| hex.len() == 32).ok_or(NotAConversationId)?;
-        let mut number = 0;
-        for byte in hex.bytes() {
-            let digit = match byte {
-                b'0'..=b'9' => byte - b'0',
-                b'a'..=b'f' => byte - b'a' + 10,
-                _ => return Err(NotAConversationId),
-            };
-            number = number << 4 | u128::from(digit);
+        // Every frame names its conversation: the halves are read in registers, and what is no digit is looked at once.
+        let (high, low) = hex.as_bytes().split_at(16);
+        match (half(high), half(low)) {
+            (Some(high), Some(low)) => Ok(Self(u128::from(high) << 64 | u128::from(low))),
+            (_, _) => Err(NotAConversationId),
         }
-        Ok(Self(number))
     }
 }
+
+/// Sixteen lower-case hexadecimal digits.
+fn half(digits: &[u8]) -> Option<u64> {
+    let (mut number, mut wrong) = (0_u64, 0_u8);
+    for &byte in digits {
+        let digit = DIGITS[usize::from(byte)];
+        wrong |= digit;
+        number = number << 4 | u64::from(digit & 0xf);
+    }
+    (wrong < 16).then_some(number)
+}
+
+/// The value of each lower-case hexadecimal digit, 255 for all other bytes.
+const DIGITS: [u8; 256] = {
+    let (mut values, mut value) = ([u8::MAX; 256], 0);
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 impl Serialize for ConversationId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

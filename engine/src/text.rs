@@ -19,6 +19,7 @@ pub use normal::normalise;
 pub use question::is_question;
 pub use stem::stem;
 pub use stopword::is_stop_word;
+pub(crate) use stopword::stop_words;
 pub(crate) use token::each_token;
 pub use token::{Kind, Token, tokens, warm_up};
 

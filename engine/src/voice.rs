@@ -12,11 +12,13 @@ mod phrases;
 mod sentiment;
 mod tally;
 mod totals;
+mod understanding;
 
 pub use contribution::{Contribution, KEYWORDS_MAX, Mention, SAMPLES_MAX, Samples};
 pub use keywords::keywords;
 pub(crate) use phrases::Phrases;
-pub(crate) use sentiment::sentiment_of;
 pub use sentiment::{Clause, Polarity, Sentiment, clauses, sentiment};
 pub use tally::Tally;
 pub use totals::{Colour, Heat, Totals, Word};
+pub(crate) use understanding::Read;
+pub use understanding::Understanding;

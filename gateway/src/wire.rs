@@ -82,7 +82,7 @@ const MESSAGE_PACK_DEPTH: usize = 2 * DEPTH_MAX + 2;
 /// True when the JSON text nests deeper than a frame may: looked at before it is read, because no reader says where it stops.
 fn too_deep(text: &[u8]) -> bool {
     // Nearly every frame has fewer openings than levels are allowed, and counting them is quicker than following them.
-    if text.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() <= DEPTH_MAX {
+    if openings(text) <= DEPTH_MAX {
         return false;
     }
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
@@ -102,6 +102,12 @@ fn too_deep(text: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// How often `{` and `[` stand in a text: eight bits each, so that the processor counts many bytes at once.
+fn openings(text: &[u8]) -> usize {
+    let count = |piece: &[u8]| piece.iter().map(|byte| u8::from(matches!(byte, b'{' | b'['))).sum::<u8>();
+    text.chunks(u8::MAX.into()).map(|piece| usize::from(count(piece))).sum()
 }
 
 /// What a frame is.

@@ -89,6 +89,7 @@ fn a_message_takes_as_many_bytes_of_the_journal_as_the_page_says() {
         visibility: Visibility::Public,
         reply_to: None,
         at: Time::from_ms(1_764_000_000_000),
+        understanding: Default::default(),
     };
     let bytes = seal(&Event::Said(said), Time::from_ms(1_764_000_000_000), None, 3).len() - text.len();
     let shown = size(&page, "journal, bytes of a message", "about ");

@@ -10,6 +10,7 @@ use conversa_engine::conversation::{Author, AuthorKind, Said, Visibility};
 use conversa_engine::ids::PersonId;
 use conversa_engine::refusal::{Code, Decision, Refusal};
 use conversa_engine::time::Time;
+use conversa_engine::voice::Understanding;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
@@ -89,6 +90,7 @@ impl Behaviour for Intake {
             reply_to: None,
             visibility: Visibility::Public,
             at: *at,
+            understanding: Understanding::default(),
         };
         let (channel, name, language) =
             (message.channel.clone(), message.name.clone(), message.language.clone());

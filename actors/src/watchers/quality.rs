@@ -157,5 +157,5 @@ fn said_to_quality(said: &Said) -> What<'_> {
         AuthorKind::System => Role::System,
     };
     let medium = if matches!(said.content, Content::Text { .. }) { Medium::Text } else { Medium::Other };
-    What::Said { role, text: said.content.plain(), medium }
+    What::Said { role, text: said.content.plain(), medium, understanding: Some(&said.understanding) }
 }

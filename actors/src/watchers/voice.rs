@@ -22,7 +22,7 @@ impl Watcher for Voice {
 
     fn hear(contribution: &mut Contribution, _tenant: &Tenant, seq: u64, event: &Event) {
         if let Event::Said(said) = event {
-            contribution.hear(seq, said.at.ms(), said.content.plain());
+            contribution.hear(seq, said.at.ms(), said.content.plain(), Some(&said.understanding));
         }
     }
 

@@ -10,6 +10,7 @@ use crate::content::Content;
 use crate::ids::{OfferId, PersonId, QueueId};
 use crate::refusal::{Code, Decision, Refusal};
 use crate::time::Time;
+use crate::voice::Understanding;
 
 impl Conversation {
     /// Judges `command` at `now`.
@@ -99,6 +100,7 @@ impl Conversation {
             visibility: say.visibility,
             reply_to: say.reply_to,
             at: now,
+            understanding: Understanding::default(),
         };
         let said = match (late, said.author.kind) {
             (true, AuthorKind::Visitor) => Event::Forwarded(said),

@@ -18,6 +18,7 @@ use crate::desk::{Op, Part, Relation, may};
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
 use crate::refusal::{Code, Decision, Refusal};
 use crate::time::Time;
+use crate::voice::Understanding;
 
 /// Supervisors who watch one conversation at once.
 const WATCHING_MAX: usize = 8;
@@ -273,7 +274,16 @@ impl Conversation {
                 content.check()?;
                 let author = Author::person(AuthorKind::Agent, &by.person);
                 let (key, visibility) = (None, Visibility::Internal);
-                Ok(vec![Event::Said(Said { author, key, content, visibility, reply_to: None, at: now })])
+                let understanding = Understanding::default();
+                Ok(vec![Event::Said(Said {
+                    author,
+                    key,
+                    content,
+                    visibility,
+                    reply_to: None,
+                    at: now,
+                    understanding,
+                })])
             }
             DeskCommand::BargeIn(on) if on == self.barged_in(&by.person.id) => Err(Refusal::duplicate(None)),
             DeskCommand::BargeIn(true) if self.barged_in.len() >= WATCHING_MAX => Err(too_many()),

@@ -6,6 +6,7 @@ use super::{Author, DeskEvent, Offer, Opening, Person, Reach, Visibility, Wait, 
 use crate::content::Content;
 use crate::ids::{BotId, OfferId, PersonId, QueueId};
 use crate::time::Time;
+use crate::voice::Understanding;
 
 /// Something that has happened; its place in the log is its offset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,6 +194,9 @@ pub struct Said {
     pub reply_to: Option<u64>,
     /// When.
     pub at: Time,
+    /// What was read in its words.
+    #[serde(skip)]
+    pub understanding: Understanding,
 }
 
 /// Why a conversation waits for a human.

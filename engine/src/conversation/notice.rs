@@ -3,6 +3,7 @@
 use super::{Author, Opening, Said, Visibility};
 use crate::content::Content;
 use crate::time::Time;
+use crate::voice::Understanding;
 
 /// Something to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ impl Notice {
             visibility: self.visibility(),
             reply_to: None,
             at,
+            understanding: Understanding::default(),
         }
     }
 

@@ -111,9 +111,11 @@ impl Inspection {
 
 impl Excerpt {
     fn of(reading: &Reading<'_>) -> Self {
-        let text = match reading.text.char_indices().nth(EXCERPT_CHARS_MAX) {
-            None => reading.text.to_owned(),
-            Some(_) => reading.text.chars().take(EXCERPT_CHARS_MAX - 1).chain(['…']).collect(),
+        // One look for both ends: most messages are excerpts, and most of those are short.
+        let mut ends = reading.text.char_indices().map(|(at, _)| at).skip(EXCERPT_CHARS_MAX - 1);
+        let text = match (ends.next(), ends.next()) {
+            (Some(end), Some(_)) => format!("{}…", &reading.text[..end]),
+            (_, _) => reading.text.to_owned(),
         };
         Self { ts: reading.ts, text }
     }

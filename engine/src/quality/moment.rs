@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::voice::Understanding;
+
 /// Something that happened in one conversation. Moments are heard once each, in the order of their `seq`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment<'a> {
@@ -29,6 +31,8 @@ pub enum What<'a> {
         text: &'a str,
         /// Written or shown.
         medium: Medium,
+        /// What was read in the text, where that is kept.
+        understanding: Option<&'a Understanding>,
     },
     /// It began to wait for a human.
     Queued,

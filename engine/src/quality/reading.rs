@@ -5,8 +5,7 @@ use std::sync::LazyLock;
 
 use super::card::{Said, ScoreCard};
 use super::{Medium, Moment, Role, What};
-use crate::text::normalise;
-use crate::voice::Phrases;
+use crate::voice::{Phrases, Read};
 
 /// What people do with words, as far as features ask for it. The phrases are in `data/keyword-acts.txt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,28 +112,28 @@ pub(super) struct Reading<'a> {
     pub(super) role: Role,
     /// As written.
     pub(super) text: &'a str,
-    /// In normal form; empty when nothing was written.
-    pub(super) normal: String,
+    /// What was written; nothing when something was shown.
+    pub(super) words: Read<'a>,
     tells: Tells,
 }
 
 impl<'a> Reading<'a> {
     /// Reads a moment for a card; `None` when nothing was said in it.
     pub(super) fn of(moment: &Moment<'a>, card: Option<&ScoreCard>) -> Option<Self> {
-        let What::Said { role, text, medium } = moment.what else {
+        let What::Said { role, text, medium, understanding } = moment.what else {
             return None;
         };
-        let normal = match medium {
-            Medium::Text => normalise(text),
-            Medium::Other => String::new(),
+        let words = match medium {
+            Medium::Text => Read::of(text, understanding),
+            Medium::Other => Read::of("", None),
         };
         let mut tells = Tells::default();
         let phrases = card.map_or(&*PHRASES, |card| &card.phrases);
-        phrases.each(&normal, |more| {
+        phrases.each(&words.normal, |more| {
             tells.acts.0 |= more.acts.0;
             tells.said |= more.said;
         });
-        Some(Self { seq: moment.seq, ts: moment.ts, role, text, normal, tells })
+        Some(Self { seq: moment.seq, ts: moment.ts, role, text, words, tells })
     }
 
     /// Which phrases of the card it has.
@@ -156,9 +155,10 @@ impl<'a> Reading<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::normalise;
 
     fn does(text: &str) -> Vec<&'static str> {
-        let what = What::Said { role: Role::Agent, text, medium: Medium::Text };
+        let what = What::Said { role: Role::Agent, text, medium: Medium::Text, understanding: None };
         let reading = Reading::of(&Moment { seq: 0, ts: 0, what }, None).expect("something was said");
         ACTS.iter().filter(|(_, act)| reading.does(*act)).map(|(name, _)| *name).collect()
     }

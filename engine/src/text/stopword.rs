@@ -13,6 +13,11 @@ static STOP_WORDS: LazyLock<HashSet<&'static str, FixedState>> = LazyLock::new(|
     LISTS.iter().flat_map(|list| list.lines()).map(str::trim).filter(|line| !line.starts_with('#')).collect()
 });
 
+/// All stop words.
+pub(crate) fn stop_words() -> impl Iterator<Item = &'static str> {
+    STOP_WORDS.iter().copied()
+}
+
 /// Whether a normalised word, not stemmed, is a stop word of Chinese or English.
 #[must_use]
 pub fn is_stop_word(word: &str) -> bool {

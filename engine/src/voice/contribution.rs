@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::keywords::keywords_of;
-use super::sentiment::{Polarity, read, weigh};
-use super::{Sentiment, Tally};
-use crate::text::normalise;
+use super::sentiment::Polarity;
+use super::{Read, Sentiment, Tally, Understanding};
 
 /// Different keywords that a conversation counts. At the bound, those it has go on counting, and mentions of others are
 /// only numbered in [`Contribution::beyond`].
@@ -53,17 +52,16 @@ pub struct Samples {
 }
 
 impl Contribution {
-    /// Takes in one message of the visitor, `ts` in milliseconds since the Unix epoch.
-    pub fn hear(&mut self, seq: u64, ts: i64, text: &str) {
+    /// Takes in one message of the visitor, `ts` in milliseconds since the Unix epoch; `understanding` is kept beside it, if anything is.
+    pub fn hear(&mut self, seq: u64, ts: i64, text: &str, understanding: Option<&Understanding>) {
         self.day.get_or_insert(ts.div_euclid(DAY_MS));
-        let normal = normalise(text);
-        let clauses = read(&normal);
-        let Sentiment { value, polarity } = weigh(&clauses);
+        let words = Read::of(text, understanding);
+        let Sentiment { value, polarity } = words.sentiment();
         self.messages.count(polarity);
         self.value_sum_milli += i64::from(value);
-        for clause in &clauses {
+        for clause in words.clauses() {
             let polarity = clause.sentiment().polarity;
-            for word in keywords_of(&normal[clause.range.clone()]) {
+            for word in keywords_of(&words.normal[clause.range.clone()]) {
                 self.mention(word, polarity, seq);
             }
         }
@@ -100,8 +98,8 @@ mod tests {
     #[test]
     fn a_conversation_remembers_what_was_said_about_what_and_where() {
         let mut voice = Contribution::default();
-        voice.hear(3, 2 * DAY_MS - 1, "快递太慢了，但是质量很好");
-        voice.hear(5, 2 * DAY_MS, "快递到哪里了？");
+        voice.hear(3, 2 * DAY_MS - 1, "快递太慢了，但是质量很好", None);
+        voice.hear(5, 2 * DAY_MS, "快递到哪里了？", None);
         let parcel = &voice.keywords["快递"];
         assert_eq!(parcel.clauses, Tally { positive: 0, neutral: 1, negative: 1 });
         assert_eq!(parcel.samples, Samples { positive: vec![], neutral: vec![5], negative: vec![3] });
@@ -114,7 +112,7 @@ mod tests {
     fn a_conversation_stays_bounded_and_says_what_it_left_out() {
         let mut voice = Contribution::default();
         for seq in 0..200 {
-            voice.hear(seq, 0, &format!("the widget{} is broken, the refund is late", letters(seq)));
+            voice.hear(seq, 0, &format!("the widget{} is broken, the refund is late", letters(seq)), None);
         }
         assert_eq!(voice.keywords.len(), KEYWORDS_MAX);
         assert_eq!(voice.keywords["refund"].clauses.negative, 200, "words within the bound go on counting");

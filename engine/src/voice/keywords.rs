@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use foldhash::fast::FixedState;
 
-use crate::text::{Kind, each_token, is_stop_word, normalise};
+use crate::text::{Kind, each_token, normalise, stop_words};
 
 /// Shortest Chinese keyword, in characters.
 const HAN_MIN: usize = 2;
@@ -21,9 +21,10 @@ const WORD_BYTES_MAX: usize = 48;
 const LISTS: [&str; 2] =
     [include_str!("../../data/keyword-stop-zh.txt"), include_str!("../../data/keyword-stop-en.txt")];
 
+/// With the stop words, so that a word is looked up once.
 static NAMELESS: LazyLock<HashSet<&'static str, FixedState>> = LazyLock::new(|| {
     let lines = LISTS.iter().flat_map(|list| list.lines()).filter(|line| !line.starts_with('#'));
-    lines.flat_map(str::split_whitespace).collect()
+    lines.flat_map(str::split_whitespace).chain(stop_words()).collect()
 });
 
 /// The keywords of a message, each once, in the order of the text; English ones in the singular.
@@ -49,7 +50,7 @@ pub(super) fn keywords_of(normal: &str) -> Vec<String> {
 fn keyword(kind: Kind, text: &str) -> Option<String> {
     let long_enough = match kind {
         Kind::Han => text.chars().nth(HAN_MIN - 1).is_some(),
-        Kind::Word => text.chars().filter(|c| c.is_alphabetic()).nth(LETTERS_MIN - 1).is_some(),
+        Kind::Word => is_long_word(text),
         Kind::Number | Kind::Code | Kind::Link | Kind::Emoji => false,
     };
     if !long_enough || text.len() > WORD_BYTES_MAX || is_nameless(text) {
@@ -65,8 +66,16 @@ fn keyword(kind: Kind, text: &str) -> Option<String> {
     Some(word)
 }
 
+fn is_long_word(text: &str) -> bool {
+    // Most words are of nothing but ASCII letters.
+    match *text.as_bytes() {
+        [a, b, c, ..] if [a, b, c].iter().all(u8::is_ascii_alphabetic) => true,
+        _ => text.chars().filter(|c| c.is_alphabetic()).nth(LETTERS_MIN - 1).is_some(),
+    }
+}
+
 fn is_nameless(word: &str) -> bool {
-    is_stop_word(word) || NAMELESS.contains(word)
+    NAMELESS.contains(word)
 }
 
 /// Takes the plural off an English word, so that one thing is one keyword; the result is always a word to show.

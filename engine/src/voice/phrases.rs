@@ -16,28 +16,31 @@ pub(crate) struct Phrases<T> {
     starts: Starts,
 }
 
-/// What phrases start with, exactly: a place that starts otherwise costs one look into a bitmap.
+/// What phrases start with: a place that starts otherwise costs one look into a bitmap.
 #[derive(Debug)]
 struct Starts {
-    /// Of ASCII ones the first two bytes; the second is anything after a phrase of one character.
-    narrow: Box<[[u64; 4]; 128]>,
+    /// Of those that start with an ASCII character the low five bits of the first three bytes, which tell letters apart; behind the
+    /// end of a phrase stands anything.
+    narrow: Box<[u32; 1_024]>,
     /// Of those that start with a character of three bytes, its code point.
     wide: Box<[u64; 1_024]>,
 }
 
 impl Default for Starts {
     fn default() -> Self {
-        Self { narrow: Box::new([[0; 4]; 128]), wide: Box::new([0; 1_024]) }
+        Self { narrow: Box::new([0; 1_024]), wide: Box::new([0; 1_024]) }
     }
 }
 
 impl Starts {
     fn insert(&mut self, phrase: &str) {
         match *phrase.as_bytes() {
-            [first @ ..128] => self.narrow[usize::from(first)] = [u64::MAX; 4],
-            [first @ ..128, second, ..] => {
-                self.narrow[usize::from(first)][usize::from(second >> 6)] |= 1 << (second & 63);
+            [first @ ..128] => {
+                let from = pair(first, 0);
+                self.narrow[from..from + 32].fill(u32::MAX);
             }
+            [first @ ..128, second] => self.narrow[pair(first, second)] = u32::MAX,
+            [first @ ..128, second, third, ..] => self.narrow[pair(first, second)] |= 1 << (third & 31),
             [first @ 0xe0..0xf0, second, third, ..] => {
                 let point = point(first, second, third);
                 self.wide[point >> 6] |= 1 << (point & 63);
@@ -52,9 +55,7 @@ impl Starts {
     fn may_stand(&self, text: &[u8], at: usize) -> bool {
         match *text[at..].first_chunk::<3>().unwrap_or(&[text[at], text.get(at + 1).copied().unwrap_or(0), 0])
         {
-            [first @ ..128, second, _] => {
-                self.narrow[usize::from(first)][usize::from(second >> 6)] & 1 << (second & 63) != 0
-            }
+            [first @ ..128, second, third] => self.narrow[pair(first, second)] & 1 << (third & 31) != 0,
             [first @ 0xe0..0xf0, second, third] => {
                 let point = point(first, second, third);
                 self.wide[point >> 6] & 1 << (point & 63) != 0
@@ -62,6 +63,11 @@ impl Starts {
             _ => true,
         }
     }
+}
+
+/// Where the first two bytes of an ASCII phrase have their thirds.
+fn pair(first: u8, second: u8) -> usize {
+    usize::from(first & 31) << 5 | usize::from(second & 31)
 }
 
 /// The code point of a character of three bytes (RFC 3629).

@@ -71,7 +71,7 @@ pub struct Clause {
 /// The sentiment of a message, Chinese, English or both.
 #[must_use]
 pub fn sentiment(text: &str) -> Sentiment {
-    sentiment_of(&normalise(text))
+    weigh(&read(&normalise(text)))
 }
 
 /// The clauses of a message, each with its own sentiment. A contrast word begins a clause.
@@ -83,11 +83,6 @@ pub fn clauses(text: &str) -> Vec<Clause> {
         sentiment: felt.sentiment(),
     };
     read(&normal).iter().map(clause).filter(|clause| !clause.text.is_empty()).collect()
-}
-
-/// The sentiment of a normalised message.
-pub(crate) fn sentiment_of(normal: &str) -> Sentiment {
-    weigh(&read(normal))
 }
 
 /// The sentiment of a message with these clauses.
@@ -104,7 +99,7 @@ pub(super) fn weigh(clauses: &[Felt]) -> Sentiment {
 }
 
 /// What was felt in one clause.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Felt {
     /// Where it stands in the normalised text.
     pub(super) range: Range<usize>,

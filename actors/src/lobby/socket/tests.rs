@@ -9,7 +9,16 @@ use super::*;
 fn said(seq: u64, author: Author) -> Push {
     let content = Content::text("words");
     let at = Time::from_ms(1);
-    let said = Said { author, key: None, content, visibility: Visibility::Public, reply_to: None, at };
+    let understanding = Default::default();
+    let said = Said {
+        author,
+        key: None,
+        content,
+        visibility: Visibility::Public,
+        reply_to: None,
+        at,
+        understanding,
+    };
     Push {
         person: PersonId::new("vi_1"),
         source: Address::new(TenantId::new("acme"), "conversation", "cv_1"),

@@ -106,6 +106,7 @@ fn it_ends_when_the_agent_is_gone_and_when_the_conversation_goes_on() {
         visibility: Visibility::Public,
         reply_to: None,
         at: Time::from_ms(20),
+        understanding: Default::default(),
     };
     let events = script.run(20, Command::Carry { said, reopen: true }).expect("it opens again");
     assert_eq!(Script::why(&events[..1]), Some((WrapEnd::Reopened, None)));

@@ -46,7 +46,8 @@ impl Compliance {
         }
         // "Never share your password" is the opposite of asking for it.
         self.secrets += i64::from(reading.does(Act::Secret) && !reading.does(Act::SecretWarning));
-        self.off_platform += i64::from(reading.does(Act::OffPlatform) || has_mobile_number(&reading.normal));
+        self.off_platform +=
+            i64::from(reading.does(Act::OffPlatform) || has_mobile_number(&reading.words.normal));
         self.promises += reading.count(Act::Promise);
         self.private_payments += reading.count(Act::PrivatePayment);
     }

@@ -61,13 +61,13 @@ impl Wording {
     pub(super) fn hear(&mut self, reading: &Reading<'_>) {
         match reading.role {
             Role::Visitor => {
-                self.visitors = spoken(&reading.normal).or(self.visitors);
+                self.visitors = spoken(&reading.words.normal).or(self.visitors);
                 self.visitor_shouts += i64::from(shouts(reading));
             }
             Role::Agent => {
                 self.agent += 1;
                 self.agent_shouts += i64::from(shouts(reading));
-                self.one_word += i64::from(is_one_word(&reading.normal));
+                self.one_word += i64::from(is_one_word(&reading.words.normal));
                 self.answered(reading);
             }
             Role::Bot => self.answered(reading),
@@ -78,7 +78,7 @@ impl Wording {
     fn answered(&mut self, reading: &Reading<'_>) {
         self.placeholders += reading.count(Act::Placeholder);
         self.mojibake += reading.count(Act::Mojibake);
-        if let (Some(visitors), Some(answers)) = (self.visitors, spoken(&reading.normal)) {
+        if let (Some(visitors), Some(answers)) = (self.visitors, spoken(&reading.words.normal)) {
             self.compared += 1;
             self.same_language += i64::from(visitors == answers);
         }
@@ -99,7 +99,7 @@ fn spoken(normal: &str) -> Option<Language> {
 
 /// Three exclamation marks, or eight capitals of which four in five letters are.
 fn shouts(reading: &Reading<'_>) -> bool {
-    if reading.normal.contains("!!!") {
+    if reading.words.normal.contains("!!!") {
         return true;
     }
     // Normal form has no capitals: they are in the text as written.

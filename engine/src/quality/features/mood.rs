@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Family, Feature, Unit};
 use crate::quality::Role;
 use crate::quality::reading::{Act, Reading};
-use crate::voice::{Polarity, sentiment_of};
+use crate::voice::Polarity;
 
 const fn milli(id: &'static str, doc: &'static str, compute: fn(&super::Features) -> Option<i64>) -> Feature {
     Feature { id, family: Family::Sentiment, unit: Unit::Milli, version: 1, doc, compute }
@@ -50,10 +50,10 @@ pub(super) struct Mood {
 
 impl Mood {
     pub(super) fn hear(&mut self, reading: &Reading<'_>) {
-        if reading.role != Role::Visitor || reading.normal.is_empty() {
+        if reading.role != Role::Visitor || reading.words.normal.is_empty() {
             return;
         }
-        let sentiment = sentiment_of(&reading.normal);
+        let sentiment = reading.words.sentiment();
         let value = i64::from(sentiment.value);
         self.course.push(value);
         self.valley = Some(self.valley.map_or(value, |valley| valley.min(value)));

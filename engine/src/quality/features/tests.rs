@@ -13,15 +13,15 @@ fn value(id: &str, moments: &[(i64, What<'_>)]) -> Option<i64> {
 }
 
 fn visitor(text: &str) -> What<'_> {
-    What::Said { role: Role::Visitor, text, medium: Medium::Text }
+    What::Said { role: Role::Visitor, text, medium: Medium::Text, understanding: None }
 }
 
 fn agent(text: &str) -> What<'_> {
-    What::Said { role: Role::Agent, text, medium: Medium::Text }
+    What::Said { role: Role::Agent, text, medium: Medium::Text, understanding: None }
 }
 
 fn bot(text: &str) -> What<'_> {
-    What::Said { role: Role::Bot, text, medium: Medium::Text }
+    What::Said { role: Role::Bot, text, medium: Medium::Text, understanding: None }
 }
 
 #[test]

@@ -64,20 +64,20 @@ pub(super) struct Turns {
 
 impl Turns {
     pub(super) fn hear(&mut self, reading: &Reading<'_>) {
-        let chars = reading.normal.chars().count();
+        let chars = reading.words.normal.chars().count();
         match reading.role {
             Role::Visitor => {
                 self.visitor += 1;
                 self.visitor_chars += chars as i64;
                 self.burst += 1;
                 self.burst_max = self.burst_max.max(self.burst);
-                self.visitor_said.hear(&reading.normal, chars, 1);
+                self.visitor_said.hear(&reading.words.normal, chars, 1);
             }
             Role::Agent => {
                 self.agent += 1;
                 self.agent_chars += chars as i64;
                 self.burst = 0;
-                self.agent_said.hear(&reading.normal, chars, 6);
+                self.agent_said.hear(&reading.words.normal, chars, 6);
             }
             Role::Bot => {
                 self.bot += 1;

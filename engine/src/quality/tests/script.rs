@@ -17,7 +17,7 @@ pub(super) fn moments(script: &str) -> Vec<Moment<'_>> {
 
 fn moment(line: &str, seq: u64) -> Moment<'_> {
     let (seconds, what) = line.split_once(' ').expect("a line has a time");
-    let said = |role, text| What::Said { role, text, medium: Medium::Text };
+    let said = |role, text| What::Said { role, text, medium: Medium::Text, understanding: None };
     let what = match what.split_once(' ').unwrap_or((what, "")) {
         ("open", _) => What::Opened { channel: "web" },
         ("queue", _) => What::Queued,
@@ -28,7 +28,7 @@ fn moment(line: &str, seq: u64) -> Moment<'_> {
         ("A", text) => said(Role::Agent, text),
         ("B", text) => said(Role::Bot, text),
         ("S", text) => said(Role::System, text),
-        ("V:", text) => What::Said { role: Role::Visitor, text, medium: Medium::Other },
+        ("V:", text) => What::Said { role: Role::Visitor, text, medium: Medium::Other, understanding: None },
         (other, _) => panic!("{other} is no moment"),
     };
     Moment { seq, ts: seconds.parse::<i64>().expect("the time is a number") * 1_000, what }

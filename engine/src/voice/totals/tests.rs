@@ -24,7 +24,7 @@ impl Dice {
         ];
         let mut contribution = Contribution::default();
         for seq in 0..self.roll(5) {
-            contribution.hear(seq as u64, 0, SAID[self.roll(SAID.len())]);
+            contribution.hear(seq as u64, 0, SAID[self.roll(SAID.len())], None);
         }
         contribution
     }
@@ -81,7 +81,7 @@ fn the_hottest_words_come_first_in_their_colours() {
     ] {
         let mut contribution = Contribution::default();
         for (seq, text) in (0..).zip(said) {
-            contribution.hear(seq, 0, text);
+            contribution.hear(seq, 0, text, None);
         }
         totals.add(&contribution);
     }
