@@ -16,13 +16,12 @@ help:
 	@echo "make bench    print the figures of README's tables again (20 minutes; those of a cluster need a JDK 17 and Maven)"
 
 run: pages
-	cargo run --release --locked --package conversa-gateway --bin conversa -- run
+	cargo run --profile quick --locked --package conversa-gateway --bin conversa -- run
 
 # Needs a JDK 17 and Maven, which fetches the store once; 4 GB of memory.
 cluster: pages
-	cargo build --release --locked --package conversa-gateway --bin conversa
-	cargo build --release --locked --package conversa-tests --bin conversa-lab
-	$(TARGET)/release/conversa-lab $(TARGET)/release/conversa target/cluster
+	cargo build --profile quick --locked --package conversa-gateway --bin conversa --package conversa-tests --bin conversa-lab
+	$(TARGET)/quick/conversa-lab $(TARGET)/quick/conversa target/cluster
 
 # The pages are built with Node.js; without it the node serves everything else and says what is missing.
 pages:
@@ -53,7 +52,6 @@ lint: pages
 	npm run --silent --prefix $(WEB) check
 
 bench: pages
-	cargo build --release --locked --package conversa-gateway --bin conversa
-	cargo build --release --locked --package conversa-benches
+	cargo build --release --locked --package conversa-gateway --bin conversa --package conversa-benches --bins
 	$(TARGET)/release/bench --conversa $(TARGET)/release/conversa --floor $(TARGET)/release/floor --out target/bench.json
 	tests/cassandra/with.sh $(TARGET)/release/cluster --conversa $(TARGET)/release/conversa --out target/cluster-bench.json
