@@ -6,10 +6,9 @@ mod http;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
@@ -27,6 +26,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::asked::{Json, Path};
 use crate::config::{ChannelConfig, Config};
 use crate::problem::Problem;
 use crate::push::net::Net;

@@ -1,5 +1,6 @@
 //! The edge of Conversa: WebSocket protocol v1, REST, the pages and the command line. It decides nothing.
 
+mod asked;
 mod attachment;
 pub mod auth;
 mod channel;
@@ -28,3 +29,4 @@ pub mod wire;
 pub use channel::Kind as ChannelKind;
 pub use push::Reachable;
 pub use server::{Reload, Running, Stop, serve};
+pub use socket::echo;

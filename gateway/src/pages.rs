@@ -4,6 +4,8 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 
+use crate::asked::no_such_address;
+
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
 #[allow_missing = true]
@@ -41,6 +43,7 @@ pub(crate) async fn page(uri: Uri) -> Response {
                     .into_response(),
             )
         }
+        None if path == "v1" || path.starts_with("v1/") => no_such_address(),
         None => secured(
             (
                 StatusCode::NOT_FOUND,

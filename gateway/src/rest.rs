@@ -14,7 +14,7 @@ pub(crate) mod teams;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -25,6 +25,7 @@ use conversa_engine::ids::ConversationId;
 use conversa_engine::refusal::{Code, Refusal};
 use conversa_engine::time::Time;
 
+use crate::asked::{self, Json, Path};
 use crate::auth::{Principal, Role};
 use crate::line;
 use crate::pages;
@@ -38,7 +39,7 @@ use crate::wall;
 pub(crate) use routes::Routes;
 
 /// A JSON answer or a problem.
-pub(crate) type Answer = Result<axum::Json<serde_json::Value>, Problem>;
+pub(crate) type Answer = Result<Json<serde_json::Value>, Problem>;
 
 /// Every path of the node.
 pub(crate) fn routes() -> Routes {
@@ -86,7 +87,8 @@ pub(crate) fn routes() -> Routes {
 
 /// All that the node answers.
 pub(crate) fn router(edge: &Arc<Edge>) -> Router {
-    routes().router().fallback(pages::page).with_state(Arc::clone(edge))
+    let router = routes().router().method_not_allowed_fallback(asked::no_such_method);
+    router.fallback(pages::page).with_state(Arc::clone(edge))
 }
 
 /// The protocol as documents, for authors of clients; each is made once.

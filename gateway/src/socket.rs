@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use conversa_engine::refusal::Code;
 use futures_util::SinkExt;
 use serde_json::json;
@@ -50,13 +52,7 @@ pub(crate) async fn upgrade(
     if let Err(problem) = edge.admit(&headers) {
         return problem.into_response();
     }
-    let upgrade = upgrade
-        .protocols(SUBPROTOCOLS.map(|(name, _)| name))
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX);
+    let upgrade = tuned(upgrade, MESSAGE_BYTES_MAX).protocols(SUBPROTOCOLS.map(|(name, _)| name));
     let chosen = upgrade.selected_protocol().and_then(|name| name.to_str().ok());
     let Some(encoding) =
         SUBPROTOCOLS.iter().find(|(name, _)| Some(*name) == chosen).map(|(_, encoding)| *encoding)
@@ -76,6 +72,37 @@ pub(crate) async fn upgrade(
         talk::hold(edge, Wire { web_socket, encoding }).await;
         drop(slot);
     })
+}
+
+/// A WebSocket as nodes have it, for messages of up to so many bytes.
+fn tuned(upgrade: WebSocketUpgrade, bytes_max: usize) -> WebSocketUpgrade {
+    upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(bytes_max)
+        .max_frame_size(bytes_max)
+}
+
+/// For suites that test WebSockets themselves (RFC 6455): a node's WebSocket that sends back what it gets, at `/`, with room for messages
+/// of up to `bytes_max`.
+pub fn echo(bytes_max: usize) -> Router {
+    let echo = |mut web_socket: WebSocket| async move {
+        while let Some(Ok(message)) = web_socket.recv().await {
+            let sent = match message {
+                Message::Text(_) | Message::Binary(_) => web_socket.send(message).await,
+                // The library answers these.
+                Message::Ping(_) | Message::Pong(_) | Message::Close(_) => Ok(()),
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    };
+    let upgrade = move |upgrade: WebSocketUpgrade| async move {
+        tuned(upgrade, bytes_max).max_write_buffer_size(2 * bytes_max).on_upgrade(echo)
+    };
+    Router::new().route("/", get(upgrade))
 }
 
 /// A WebSocket that carries frames of one encoding.

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::{Agent, Queue};
@@ -18,6 +17,7 @@ use conversa_engine::time::Time;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::asked::{Json, Query};
 use crate::auth::{Principal, Role};
 use crate::rest::{Answer, Staff, boards};
 use crate::server::Edge;

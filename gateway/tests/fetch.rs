@@ -128,3 +128,34 @@ async fn sync_tells_where_conversations_stand() {
     assert_eq!(get(&node, &mine, "/v1/sync?since=yesterday").await.0, 400);
     stop(node).await;
 }
+
+#[tokio::test]
+async fn whatever_does_not_fit_is_refused_with_problem_details() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = node(folder.path()).await;
+    let (visitor, agent) = (token(&node, "visitor", "vi_1").await, token(&node, "supervisor", "su_1").await);
+    let (conversation, client) = ("/v1/conversations/cv_1/messages", reqwest::Client::new());
+    let of_json = "application/json";
+    for (method, path, token, kind, body, status, code, says) in [
+        (Method::POST, conversation, &visitor, of_json, "{", 400, "bad_request", "EOF"),
+        (Method::POST, conversation, &visitor, of_json, "{\"content\":1}", 400, "bad_request", "content"),
+        (Method::POST, conversation, &visitor, "text/plain", "{}", 400, "bad_request", "application/json"),
+        (Method::GET, "/v1/qa/scores?limit=many", &agent, of_json, "", 400, "bad_request", "limit"),
+        (Method::DELETE, conversation, &visitor, of_json, "", 405, "bad_request", "openapi"),
+        (Method::GET, "/v1/nothing", &visitor, of_json, "", 404, "not_found", "openapi"),
+    ] {
+        let ask = client.request(method.clone(), format!("http://{}{path}", node.address)).bearer_auth(token);
+        let answer = ask.header("content-type", kind).body(body).send().await.expect("it answers");
+        let what = format!("{method} {path} {body}");
+        assert_eq!(answer.status().as_u16(), status, "{what}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{what}");
+        let problem: Value = answer.json().await.expect("JSON");
+        assert_eq!(problem["code"], code, "{what}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(says)), "{what}: {problem}");
+    }
+    let large = client.post(format!("http://{}{conversation}", node.address)).bearer_auth(&visitor);
+    let text = "x".repeat(3 * 1024 * 1024);
+    let large = large.json(&json!({ "content": { "type": "text", "text": text } })).send().await;
+    assert_eq!(large.expect("it answers").status(), 413);
+    stop(node).await;
+}

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use conversa_engine::refusal::{Code, Refusal};
@@ -17,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Line, Reader};
+use crate::asked::{Json, Query};
 use crate::problem::Problem;
 use crate::server::Edge;
 use crate::talk;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::DeadLetters;
@@ -12,6 +11,7 @@ use conversa_actors::letter::Payload;
 use conversa_engine::refusal::Code;
 use serde_json::json;
 
+use crate::asked::{Json, Path};
 use crate::auth::{Principal, Role};
 use crate::problem::Problem;
 use crate::rest::{Answer, Staff};

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Reach;
@@ -14,6 +13,7 @@ use conversa_engine::refusal::Code;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::asked::{Json, Path};
 use crate::auth::Principal;
 use crate::problem::Problem;
 use crate::rest::{Answer, Caller};

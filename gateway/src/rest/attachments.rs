@@ -3,9 +3,8 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use conversa_engine::conversation::Event;
@@ -15,6 +14,7 @@ use serde_json::json;
 
 use super::history::{event_at, offset};
 use super::{Answer, Caller, Routes, conversation_address, visible};
+use crate::asked::{Json, Path, Query};
 use crate::attachment::Found;
 use crate::auth::{Principal, Role};
 use crate::problem::Problem;

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use conversa_actors::address::{Address, SLOTS, slot_key};
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Conversation;
@@ -22,6 +21,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Cv, Staff};
+use crate::asked::{Json, Path, Query};
 use crate::problem::Problem;
 use crate::server::Edge;
 

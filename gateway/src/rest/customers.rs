@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::claim::{self, Claim};
@@ -24,6 +23,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Staff, boards, teams};
+use crate::asked::{Json, Path, Query};
 use crate::auth::{Principal, Role};
 use crate::problem::Problem;
 use crate::server::Edge;

@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::header;
 use axum::http::request::Parts;
@@ -14,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Answer;
+use crate::asked::Json;
 use crate::auth::{Principal, Role};
 use crate::problem::Problem;
 use crate::server::Edge;

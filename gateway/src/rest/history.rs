@@ -3,8 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use conversa_actors::address::Address;
@@ -18,6 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Caller, Cv, conversation_address, visible};
+use crate::asked::{Json, Path, Query};
 use crate::auth::{Principal, Role};
 use crate::problem::Problem;
 use crate::server::Edge;

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use conversa_engine::refusal::Code;
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Routes, Staff};
+use crate::asked::{Json, Query};
 use crate::auth::{Principal, Role};
 use crate::config::Flaw;
 use crate::problem::Problem;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::{Agent, Session};
@@ -16,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::history::event_at;
 use super::{Answer, Bearer, Caller, conversation_address, visible};
+use crate::asked::{Json, Query};
 use crate::auth::{Principal, Role};
 use crate::problem::Problem;
 use crate::server::Edge;

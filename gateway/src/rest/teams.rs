@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use conversa_actors::address::Address;
 use conversa_actors::watchers::Summary;
@@ -11,6 +10,7 @@ use conversa_engine::refusal::Refusal;
 use serde_json::{Value, json};
 
 use super::{Answer, Staff, boards};
+use crate::asked::Json;
 use crate::auth::{Principal, Role};
 use crate::server::Edge;
 
