@@ -201,7 +201,7 @@ pub struct Stream {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// An event.
-    Event(ConversationId, u64, Event),
+    Event(ConversationId, u64, Box<Event>),
     /// The acceptance of the client's own message, instead of the event.
     Own(ConversationId, u64),
 }

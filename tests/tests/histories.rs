@@ -334,13 +334,14 @@ fn shown_swapped(shown: &mut [Shown]) -> bool {
 }
 
 fn shown_altered(shown: &mut [Shown]) -> bool {
-    shown.iter_mut().any(|shown| match shown {
-        Shown::Event(_, _, Event::Said(said)) => {
-            said.content = Content::text("altered");
-            true
-        }
-        Shown::Event(..) | Shown::Own(..) => false,
-    })
+    let said = shown.iter_mut().find_map(|shown| match shown {
+        Shown::Event(_, _, event) => match &mut **event {
+            Event::Said(said) => Some(said),
+            _ => None,
+        },
+        Shown::Own(..) => None,
+    });
+    said.map(|said| said.content = Content::text("altered")).is_some()
 }
 
 fn shown_beyond(shown: &mut Vec<Shown>) -> bool {

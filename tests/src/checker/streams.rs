@@ -33,7 +33,7 @@ fn gapless(
         let (id, seq) = match shown {
             Shown::Event(id, seq, event) => {
                 let stored = at(history, *id, *seq).map(|entry| &entry.event);
-                findings.expect(stored == Some(event), "I4", || {
+                findings.expect(stored == Some(&**event), "I4", || {
                     format!("{name}: {id} {seq} was shown otherwise than it is stored")
                 });
                 let before = reached.get(id).copied().unwrap_or_default();

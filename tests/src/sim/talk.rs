@@ -163,7 +163,7 @@ impl World {
         if talk.deaf || (!talk.stream.agent && !event.public()) {
             return;
         }
-        talk.stream.shown.push(Shown::Event(conversation, seq, event.clone()));
+        talk.stream.shown.push(Shown::Event(conversation, seq, Box::new(event.clone())));
         let client = talk.client;
         self.client_sees(client, conversation, seq, event);
     }

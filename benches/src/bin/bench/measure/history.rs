@@ -16,7 +16,7 @@ const MESSAGES: u64 = 100_000;
 const FILL_WINDOW: u64 = 100;
 /// Messages in flight while it is measured.
 const WINDOW: usize = 8;
-/// Issue 3: the same within 15 %.
+/// Aim: the same within 15 %.
 const RATIO_MAX: f64 = 1.15;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {

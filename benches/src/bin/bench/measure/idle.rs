@@ -16,7 +16,7 @@ const SOCKETS: usize = 10_000;
 const IDLE_MS: u64 = 2_000;
 /// Longest wait for actors to go to rest.
 const PATIENCE_MS: u64 = 20_000;
-/// Issue 3: an idle logged-in visitor costs at most 25 KB.
+/// Aim: an idle logged-in visitor costs at most 25 KB.
 const BYTES_MAX: f64 = 25.0 * 1024.0;
 /// Files that a process needs beside its sockets.
 const OTHER_FILES: u64 = 200;

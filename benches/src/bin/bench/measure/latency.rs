@@ -9,7 +9,7 @@ use crate::{Bench, Measure};
 
 const PAIRS: u64 = 200;
 const PER_S: u64 = 500;
-/// Issue 3: the 99th percentile at most this many times the floor's.
+/// Aim: the 99th percentile at most this many times the floor's.
 const RATIO_MAX: f64 = 3.0;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::report::{Judged, Row, whole};
 use crate::{Bench, Measure};
 
 const PAIRS: usize = 100;
-/// Issue 3: CPU per delivered message at most this many times the floor's.
+/// Aim: CPU per delivered message at most this many times the floor's.
 const RATIO_MAX: f64 = 2.5;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {

@@ -20,7 +20,7 @@ const TURNS: usize = 60;
 const WARM_UP_TURNS: usize = 8;
 const WITH: &[&str] = &["summary", "quality", "voice"];
 const WITHOUT: &[&str] = &["summary"];
-/// Issue 3: both watchers cost at most 30 %.
+/// Aim: both watchers cost at most 30 %.
 const RATIO_MAX: f64 = 1.3;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
