@@ -1,9 +1,8 @@
 //! What a request carries: its path, its query, its body. What does not fit is refused as all else is, with problem details that say where.
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use conversa_engine::refusal::Code;
 use serde::Serialize;
@@ -11,61 +10,41 @@ use serde::Serialize;
 use crate::problem::Problem;
 
 /// A body of JSON, and an answer of it.
-#[derive(Debug)]
+#[derive(Debug, FromRequest)]
+#[from_request(via(axum::Json), rejection(Problem))]
 pub(crate) struct Json<T>(pub(crate) T);
 
 /// The query of the address.
-#[derive(Debug)]
+#[derive(Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Problem))]
 pub(crate) struct Query<T>(pub(crate) T);
 
 /// The names in the path.
-#[derive(Debug)]
+#[derive(Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Problem))]
 pub(crate) struct Path<T>(pub(crate) T);
-
-impl<S, T> FromRequest<S> for Json<T>
-where
-    S: Send + Sync,
-    axum::Json<T>: FromRequest<S, Rejection = JsonRejection>,
-{
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let read = axum::Json::from_request(request, state).await;
-        read.map(|axum::Json(body)| Self(body)).map_err(|why| refused(why.status(), why.body_text()))
-    }
-}
-
-impl<S, T> FromRequestParts<S> for Query<T>
-where
-    S: Send + Sync,
-    axum::extract::Query<T>: FromRequestParts<S, Rejection = QueryRejection>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let read = axum::extract::Query::from_request_parts(parts, state).await;
-        read.map(|axum::extract::Query(query)| Self(query))
-            .map_err(|why| refused(why.status(), why.body_text()))
-    }
-}
-
-impl<S, T> FromRequestParts<S> for Path<T>
-where
-    S: Send + Sync,
-    axum::extract::Path<T>: FromRequestParts<S, Rejection = PathRejection>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let read = axum::extract::Path::from_request_parts(parts, state).await;
-        read.map(|axum::extract::Path(names)| Self(names))
-            .map_err(|why| refused(why.status(), why.body_text()))
-    }
-}
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(why: JsonRejection) -> Self {
+        refused(why.status(), why.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(why: QueryRejection) -> Self {
+        refused(why.status(), why.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(why: PathRejection) -> Self {
+        refused(why.status(), why.body_text())
     }
 }
 
@@ -80,11 +59,8 @@ fn refused(status: StatusCode, why: String) -> Problem {
 
 /// An address that exists, asked in another way.
 pub(crate) async fn no_such_method() -> Response {
-    let problem =
-        Problem::new(Code::BadRequest, "this address is not asked in this way: see /v1/openapi.json");
-    let mut response = problem.into_response();
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+    Problem::new(Code::BadRequest, "this address is not asked in this way: see /v1/openapi.json")
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 /// An address below `/v1` that does not exist.

@@ -42,8 +42,15 @@ pub(crate) fn status(code: Code) -> StatusCode {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let status = status(self.0.code);
+        self.with_status(status)
+    }
+}
+
+impl Problem {
+    /// The response, where HTTP has a status of its own for what happened.
+    pub(crate) fn with_status(self, status: StatusCode) -> Response {
         let Self(refusal) = self;
-        let status = status(refusal.code);
         let mut body = json!({
             "type": "about:blank",
             "title": status.canonical_reason(),

@@ -149,8 +149,9 @@ async fn whatever_does_not_fit_is_refused_with_problem_details() {
         let what = format!("{method} {path} {body}");
         assert_eq!(answer.status().as_u16(), status, "{what}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{what}");
+        assert_eq!(answer.headers().contains_key("allow"), status == 405, "{what}");
         let problem: Value = answer.json().await.expect("JSON");
-        assert_eq!(problem["code"], code, "{what}");
+        assert_eq!((&problem["code"], &problem["status"]), (&json!(code), &json!(status)), "{what}");
         assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(says)), "{what}: {problem}");
     }
     let large = client.post(format!("http://{}{conversation}", node.address)).bearer_auth(&visitor);
