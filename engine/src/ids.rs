@@ -201,7 +201,7 @@ impl FromStr for ConversationId {
         let hex = text.strip_prefix("cv_").filter(|hex| hex.len() == 32).ok_or(NotAConversationId)?;
         // Every frame names its conversation: the halves are read in registers, and what is no digit is looked at once.
         let (high, low) = hex.as_bytes().split_at(16);
-        match (half(high), half(low)) {
+        match (half_of_hex(high), half_of_hex(low)) {
             (Some(high), Some(low)) => Ok(Self(u128::from(high) << 64 | u128::from(low))),
             (_, _) => Err(NotAConversationId),
         }
@@ -209,10 +209,10 @@ impl FromStr for ConversationId {
 }
 
 /// Sixteen lower-case hexadecimal digits.
-fn half(digits: &[u8]) -> Option<u64> {
+fn half_of_hex(digits: &[u8]) -> Option<u64> {
     let (mut number, mut wrong) = (0_u64, 0_u8);
     for &byte in digits {
-        let digit = DIGITS[usize::from(byte)];
+        let digit = HEX_VALUES[usize::from(byte)];
         wrong |= digit;
         number = number << 4 | u64::from(digit & 0xf);
     }
@@ -220,10 +220,10 @@ fn half(digits: &[u8]) -> Option<u64> {
 }
 
 /// The value of each lower-case hexadecimal digit, 255 for all other bytes.
-const DIGITS: [u8; 256] = {
+const HEX_VALUES: [u8; 256] = {
     let (mut values, mut value) = ([u8::MAX; 256], 0);
     while value < 16 {
-        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        values[HEX[value] as usize] = value as u8;
         value += 1;
     }
     values
@@ -270,6 +270,10 @@ mod tests {
         }
         assert_eq!("cv_00".parse::<ConversationId>(), Err(NotAConversationId));
         assert_eq!(id.to_string().to_uppercase().parse::<ConversationId>(), Err(NotAConversationId));
+        for other in (u8::MIN..=u8::MAX).map(char::from).filter(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
+            let (first, last) = (format!("cv_{other}{:031x}", 7), format!("cv_{:031x}{other}", 7));
+            assert!([first, last].iter().all(|text| text.parse::<ConversationId>().is_err()), "{other:?}");
+        }
     }
 
     #[test]

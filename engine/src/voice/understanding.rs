@@ -61,7 +61,7 @@ impl Words {
 #[derive(Debug)]
 pub(crate) enum Read<'a> {
     Kept(&'a Words),
-    Own(Box<Words>),
+    Own(Words),
 }
 
 impl<'a> Read<'a> {
@@ -69,7 +69,7 @@ impl<'a> Read<'a> {
     pub(crate) fn of(text: &str, understanding: Option<&'a Understanding>) -> Self {
         match understanding {
             Some(understanding) => Self::Kept(understanding.of(text)),
-            None => Self::Own(Box::new(Words::of(text))),
+            None => Self::Own(Words::of(text)),
         }
     }
 }
