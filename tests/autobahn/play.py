@@ -36,7 +36,7 @@ class Fuzzer(WebSocketClientProtocol):
     """What the suite's own client is to a case, without its reports."""
 
     def connectionMade(self):
-        self.connectionWasOpen, self.createWirelog = False, False
+        self.connectionWasOpen, self.createWirelog, self.broken = False, False, False
         self.rxFrameStats, self.txFrameStats = collections.Counter(), collections.Counter()
         self.case, self.began = self.factory.case(self), time.monotonic()
         super().connectionMade()
@@ -76,7 +76,7 @@ class Fuzzer(WebSocketClientProtocol):
             do()
         except Exception:
             traceback.print_exc()
-            self.case.behavior = "THE CASE ITSELF FAILED"
+            self.broken = True
             self.dropConnection(True)
 
     def onOpen(self):
@@ -85,10 +85,10 @@ class Fuzzer(WebSocketClientProtocol):
         self.tried(self.case.onOpen)
 
     def onPong(self, payload):
-        self.case.onPong(payload)
+        self.tried(lambda: self.case.onPong(payload))
 
     def onMessage(self, payload, binary):
-        self.case.onMessage(payload, binary)
+        self.tried(lambda: self.case.onMessage(payload, binary))
 
     def onClose(self, clean, code, reason):
         self.case.onClose(clean, code, reason)
@@ -96,6 +96,9 @@ class Fuzzer(WebSocketClientProtocol):
     def connectionLost(self, reason):
         super().connectionLost(reason)
         self.case.onConnectionLost(self.failedByMe)
+        if self.broken:
+            # Whatever it makes of that: it has not looked at what it was to look at.
+            self.case.behavior = "BROKEN CASE"
         self.factory.done(self.case, time.monotonic() - self.began)
 
 
@@ -107,6 +110,9 @@ class Run(WebSocketClientFactory):
         self.logOctets, self.logFrames = True, True
         self.setProtocolOptions(failByDrop=False)
         self.waiting, self.results = chosen(), {}
+        if not self.waiting:
+            sys.exit(f"no case is called {wanted}")
+        self.wanted = len(self.waiting)
         self.go_on()
 
     def go_on(self):
@@ -131,11 +137,10 @@ class Run(WebSocketClientFactory):
 
 
 run = Run()
-wanted_count = len(run.waiting) + 1
 connectWS(run)
 reactor.run()
 (folder / "results.json").write_text(json.dumps(run.results, indent=1))
 failed = [name for name, found in run.results.items() if "why" in found]
-print(f"{len(run.results)} of {wanted_count} cases played:", dict(collections.Counter(found["behavior"] for found in run.results.values())))
+print(f"{len(run.results)} of {run.wanted} cases played:", dict(collections.Counter(found["behavior"] for found in run.results.values())))
 print(f"{len(failed)} failed", *failed)
-sys.exit(bool(failed) or len(run.results) < wanted_count)
+sys.exit(bool(failed) or len(run.results) < run.wanted)

@@ -14,7 +14,12 @@ if [ ! -d "$folder/cases" ]; then
   "$folder/python/bin/python" "$here/convert.py" "$folder"
 fi
 cargo build --quiet --locked --manifest-path "$here/../../Cargo.toml" --package conversa-tests --bin echo
+rm -f "$folder/address"
 "$target/debug/echo" > "$folder/address" &
-trap "kill $!" EXIT
-until [ -s "$folder/address" ]; do sleep 0.1; done
+echo=$!
+trap 'kill $echo' EXIT
+until [ -s "$folder/address" ]; do
+  kill -0 $echo || { echo "the server that is to be tested has ended" >&2; exit 1; }
+  sleep 0.1
+done
 "$folder/python/bin/python" "$here/play.py" "$folder" "$(cat "$folder/address")" "${1:-1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*}"
