@@ -13,7 +13,7 @@ help:
 	@echo "make cluster  build, start three nodes of the store and three of Conversa on this machine, until Ctrl-C"
 	@echo "make test     install what tests need, run all tests"
 	@echo "make lint     formatting, clippy, types of the pages"
-	@echo "make bench    print the figures of README's tables again (20 minutes; those of a cluster need a JDK 17 and Maven)"
+	@echo "make bench    print the figures of README's tables again (an hour with its build; those of a cluster need a JDK 17 and Maven)"
 
 run: pages
 	cargo run --profile quick --locked --package conversa-gateway --bin conversa -- run
