@@ -382,18 +382,42 @@ impl Conversation {
     /// The next timer: an offer, a step of a handover, a wrap-up, a snooze or a silence that runs out, or a goal.
     #[must_use]
     pub fn due(&self) -> Option<(Time, Command)> {
-        let offer = match &self.phase {
+        // Asked after every message, and nearly always but one or two of them have none: commands are large to hand on.
+        let mut first: Option<(Time, Command)> = None;
+        for due in [
+            Self::offer_due,
+            Self::handover_due,
+            Self::wrap_due,
+            Self::goals_due,
+            Self::idle_due,
+            Self::snooze_due,
+        ] {
+            if let Some(due) = due(self)
+                && first.as_ref().is_none_or(|(at, _)| due.0 < *at)
+            {
+                first = Some(due);
+            }
+        }
+        first
+    }
+
+    fn offer_due(&self) -> Option<(Time, Command)> {
+        match &self.phase {
             Phase::Offered(_, offer) => Some((offer.expires, Command::Expire { offer: offer.id.clone() })),
             Phase::Unopened
             | Phase::Bot
             | Phase::Queued(_)
             | Phase::Assigned { .. }
             | Phase::Closed { .. } => None,
-        };
-        let handover = self.handover.as_ref().and_then(|handover| handover.due());
-        let handover = handover.map(|(at, command)| (at, Command::Handover(command)));
-        let wrap = self.wrap.as_ref().map(|wrap| wrap.due());
-        let times = [self.goals_due(), self.idle_due(), self.snooze_due()];
-        [offer, handover, wrap].into_iter().chain(times).flatten().min_by_key(|(at, _)| *at)
+        }
+    }
+
+    fn handover_due(&self) -> Option<(Time, Command)> {
+        let (at, command) = self.handover.as_ref()?.due()?;
+        Some((at, Command::Handover(command)))
+    }
+
+    fn wrap_due(&self) -> Option<(Time, Command)> {
+        self.wrap.as_ref().map(|wrap| wrap.due())
     }
 }

@@ -68,7 +68,7 @@ impl Letters {
     pub(crate) fn of(text: &str) -> Self {
         let mut letters = Self::default();
         if text.is_ascii() {
-            letters.other = text.bytes().filter(u8::is_ascii_alphabetic).count();
+            letters.other = count_bytes(text, |byte| byte.is_ascii_alphabetic());
             return letters;
         }
         for c in text.chars() {
@@ -92,6 +92,12 @@ impl Letters {
         let chinese = self.han > 0 && self.han * LETTERS_PER_HAN >= self.other;
         if chinese { Language::Chinese } else { Language::English }
     }
+}
+
+/// How many bytes of a text are counted. In sums of eight bits, so that the processor counts many bytes at once.
+pub(crate) fn count_bytes(text: &str, counted: impl Fn(u8) -> bool) -> usize {
+    let count = |piece: &[u8]| piece.iter().map(|&byte| u8::from(counted(byte))).sum::<u8>();
+    text.as_bytes().chunks(u8::MAX.into()).map(|piece| usize::from(count(piece))).sum()
 }
 
 /// The words that carry a text's subject: its tokens without stop words, links and emoji, English ones stemmed.

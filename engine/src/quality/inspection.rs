@@ -111,12 +111,46 @@ impl Inspection {
 
 impl Excerpt {
     fn of(reading: &Reading<'_>) -> Self {
-        // One look for both ends: most messages are excerpts, and most of those are short.
-        let mut ends = reading.text.char_indices().map(|(at, _)| at).skip(EXCERPT_CHARS_MAX - 1);
-        let text = match (ends.next(), ends.next()) {
-            (Some(end), Some(_)) => format!("{}…", &reading.text[..end]),
-            (_, _) => reading.text.to_owned(),
-        };
-        Self { ts: reading.ts, text }
+        Self { ts: reading.ts, text: excerpt(reading.text) }
+    }
+}
+
+/// A text of up to [`EXCERPT_CHARS_MAX`] characters as it is, the beginning of a longer one.
+fn excerpt(text: &str) -> String {
+    // Most messages are excerpts: what is so short in bytes, or ASCII as far as it goes, needs no counting.
+    let end = match text.as_bytes().split_at_checked(EXCERPT_CHARS_MAX) {
+        None | Some((_, [])) => None,
+        Some((start, _)) if start.is_ascii() => Some(EXCERPT_CHARS_MAX - 1),
+        Some(_) => {
+            let mut ends = text.char_indices().map(|(at, _)| at).skip(EXCERPT_CHARS_MAX - 1);
+            match (ends.next(), ends.next()) {
+                (Some(end), Some(_)) => Some(end),
+                (_, _) => None,
+            }
+        }
+    };
+    match end {
+        Some(end) => [&text[..end], "…"].concat(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_has_120_characters_at_most_and_says_when_it_is_cut() {
+        for length in 0..300 {
+            for text in ["a".repeat(length), "退".repeat(length), format!("{}é退a", "a".repeat(length))] {
+                let (excerpt, chars) = (excerpt(&text), text.chars().count());
+                if chars <= EXCERPT_CHARS_MAX {
+                    assert_eq!(excerpt, text);
+                } else {
+                    let start: String = text.chars().take(EXCERPT_CHARS_MAX - 1).collect();
+                    assert_eq!(excerpt, format!("{start}…"), "{chars} characters");
+                }
+            }
+        }
     }
 }

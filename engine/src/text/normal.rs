@@ -8,8 +8,46 @@ use unicode_normalization::UnicodeNormalization;
 /// Normalising twice changes nothing.
 #[must_use]
 pub fn normalise(text: &str) -> String {
+    if text.is_ascii() {
+        return normalise_ascii(text.as_bytes());
+    }
     normalise_plain(text).unwrap_or_else(|| normalise_any(text))
 }
+
+/// The same for ASCII, one look into a table per byte.
+fn normalise_ascii(text: &[u8]) -> String {
+    let (mut out, mut space_due) = (Vec::with_capacity(text.len()), false);
+    for &byte in text {
+        match ASCII[usize::from(byte & 0x7f)] {
+            DROPPED => {}
+            b' ' => space_due = !out.is_empty(),
+            normal => {
+                if std::mem::take(&mut space_due) {
+                    out.push(b' ');
+                }
+                out.push(normal);
+            }
+        }
+    }
+    String::from_utf8(out).expect("ASCII is UTF-8")
+}
+
+/// What stands for a control character in [`ASCII`].
+const DROPPED: u8 = 0;
+
+/// The normal form of each ASCII character.
+const ASCII: [u8; 128] = {
+    let (mut table, mut byte) = ([DROPPED; 128], 0);
+    while byte < 128 {
+        table[byte as usize] = match byte {
+            b'\t'..=b'\r' | b' ' => b' ',
+            b'!'..=b'~' => byte.to_ascii_lowercase(),
+            _ => DROPPED,
+        };
+        byte += 1;
+    }
+    table
+};
 
 /// The same for text of nothing but ASCII, common Han characters and CJK punctuation, which is nearly all of it: none of
 /// these composes with a neighbour, so each character can be mapped by itself, 6 times faster than by tables on JDDC. What
@@ -136,7 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn the_fast_way_and_the_full_way_agree() {
+    fn the_fast_ways_and_the_full_way_agree() {
+        for (a, b) in ('\0'..='\x7f').flat_map(|a| ('\0'..='\x7f').map(move |b| (a, b))) {
+            let text = format!("{a}{b}X{b}{a} {b}{a}");
+            assert_eq!(normalise_ascii(text.as_bytes()), normalise_any(&text), "{text:?}");
+        }
         for c in '\0'..=char::MAX {
             let text = format!("x{c} {c}，");
             if let Some(plain) = normalise_plain(&text) {

@@ -90,6 +90,10 @@ pub fn tokens(text: &str) -> Vec<Token> {
 pub(crate) fn each_token<'a>(normal: &'a str, mut found: impl FnMut(Kind, Cow<'a, str>)) {
     let mut rest = normal;
     while let Some(first) = rest.chars().next() {
+        if matches!(first, ' ' | ',' | '.' | '?' | '!') {
+            rest = &rest[1..];
+            continue;
+        }
         let (shape, len) = first_piece(rest, first);
         let (piece, after) = rest.split_at(len);
         match shape {

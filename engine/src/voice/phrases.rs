@@ -166,12 +166,11 @@ impl<T> Phrase<T> {
             return None;
         }
         let after = rest.strip_prefix(&*self.text)?;
-        let is_letter = |byte: &u8| byte.is_ascii_alphanumeric();
         if self.open {
-            return Some(self.text.len() + after.bytes().take_while(|byte| is_letter(byte)).count());
+            return Some(self.text.len() + word_len(after.as_bytes()));
         }
-        let ends_word = self.text.as_bytes().last().is_some_and(is_letter);
-        let goes_on = ends_word && after.as_bytes().first().is_some_and(is_letter);
+        let ends_word = self.text.as_bytes().last().is_some_and(u8::is_ascii_alphanumeric);
+        let goes_on = ends_word && after.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
         (!goes_on).then_some(self.text.len())
     }
 }
@@ -180,9 +179,7 @@ impl<T> Phrase<T> {
 pub(crate) fn next(text: &str, at: usize) -> usize {
     let rest = &text.as_bytes()[at..];
     match rest.first() {
-        Some(first) if first.is_ascii_alphanumeric() => {
-            at + rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count()
-        }
+        Some(first) if first.is_ascii_alphanumeric() => at + word_len(rest),
         // By the first byte of a character (RFC 3629); within one of them nobody starts.
         Some(0xe0..0xf0) => at + 3,
         Some(0xf0..) => at + 4,
@@ -190,6 +187,21 @@ pub(crate) fn next(text: &str, at: usize) -> usize {
         Some(_) | None => at + 1,
     }
 }
+
+/// How many ASCII letters and digits a text begins with.
+fn word_len(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| IN_WORD[usize::from(**byte)]).count()
+}
+
+/// The ASCII letters and digits: a look into a table is half of what comparing costs.
+const IN_WORD: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0);
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
 
 fn head(first: char, second: Option<char>) -> u64 {
     u64::from(first) << 32 | second.map_or(0, u64::from)
