@@ -157,13 +157,15 @@ impl Roster {
                 stripe.failures.remove(to);
             }
         }
-        if !stripe.awake.contains_key(to) {
+        let Some(awake) = stripe.awake.get_mut(to) else {
             let seat = Seat::new(now);
             let Some(inbox) = spawn(seat.clone()) else { return Err(Box::new(input)) };
             self.count.fetch_add(1, Ordering::Relaxed);
-            stripe.awake.insert(to.clone(), Awake { inbox, seat });
-        }
-        let Some(awake) = stripe.awake.get_mut(to) else { return Err(Box::new(input)) };
+            let awake = Awake { inbox, seat };
+            let put = awake.put(input, now);
+            stripe.awake.insert(to.clone(), awake);
+            return put;
+        };
         if bounded(&input) && awake.seat.waiting() >= MAILBOX_MAX {
             return Err(Box::new(input));
         }

@@ -70,7 +70,7 @@ pub(super) fn run(
         let room = TOGETHER_MAX - together.len();
         together.extend(queue.try_iter().take(room));
         before = together.len();
-        let (told, outcome) = commit(&mut connection, &mut heads, together.drain(..), state);
+        let (told, outcome) = commit(&connection, &mut heads, together.drain(..), state);
         teller.tell(told, outcome);
         if let Err(error) = heads.index(&mut connection) {
             tracing::warn!(%error, "places could not be entered into the index: they are tried again with the next events");
@@ -137,7 +137,7 @@ fn tell(told: Vec<Told>, outcome: &Result<(), Failed>) {
 }
 
 fn commit(
-    connection: &mut Connection,
+    connection: &Connection,
     heads: &mut Heads,
     jobs: impl Iterator<Item = Job>,
     state: &State,
@@ -176,18 +176,42 @@ fn count(told: &[Told], state: &State) {
     }
 }
 
+/// A transaction whose statements are parsed once; `rusqlite`'s own parses them for each. Dropped without a commit it is rolled back.
+struct Transaction<'a>(&'a Connection);
+
+impl<'a> Transaction<'a> {
+    fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self(connection))
+    }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = self.0.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "a transaction could not be rolled back: the next one fails");
+        }
+    }
+}
+
 /// The error, and whether it came from the commit itself.
 type Failed = (rusqlite::Error, bool);
 
 fn write_all(
-    connection: &mut Connection,
+    connection: &Connection,
     heads: &mut Heads,
     jobs: impl Iterator<Item = Job>,
     told: &mut Vec<Told>,
 ) -> Result<(), Failed> {
     let jobs: Vec<Job> = jobs.collect();
     let mut failed = None;
-    let transaction = match connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
+    let transaction = match Transaction::begin(connection) {
         Ok(transaction) => Some(transaction),
         Err(error) => {
             failed = Some(error);
@@ -196,7 +220,7 @@ fn write_all(
     };
     // Prepared once for all that is written together.
     let mut insert =
-        match transaction.as_ref().map(|transaction| transaction.prepare_cached(INSERT)).transpose() {
+        match transaction.as_ref().map(|transaction| transaction.0.prepare_cached(INSERT)).transpose() {
             Ok(insert) => insert,
             Err(error) => {
                 failed = Some(error);
@@ -205,7 +229,7 @@ fn write_all(
         };
     for job in jobs {
         let written = match (&transaction, &mut insert, &failed) {
-            (Some(transaction), Some(insert), None) => write_one(transaction, insert, heads, &job),
+            (Some(transaction), Some(insert), None) => write_one(transaction.0, insert, heads, &job),
             (Some(_) | None, ..) => Ok(Ok(())),
         };
         let result = written.unwrap_or_else(|error| {
