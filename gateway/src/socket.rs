@@ -1,7 +1,11 @@
 //! The WebSocket: the only file that names it. It takes the upgrade, chooses the encoding, moves bytes, and closes with a reason.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,7 +16,8 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use conversa_engine::refusal::Code;
-use futures_util::SinkExt;
+use futures_util::task::AtomicWaker;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -23,8 +28,8 @@ use crate::transport::{Ended, Transport};
 use crate::wire::{Bye, Encoding, SUBPROTOCOLS, encode};
 
 /// tungstenite's own defaults cost 134 KiB per idle socket; with these an idle visitor costs 12 KB in all (`bench --only idle`). It also fills
-/// this with zeros before each look for a frame, six times per message. Nearly every frame of a client is smaller; room for a larger one
-/// is made when its length is known.
+/// this with zeros before each look for a frame. Nearly every frame of a client is smaller; room for a larger one is made when its
+/// length is known.
 const READ_BUFFER_BYTES: usize = 1024;
 /// Frames of one burst go out in one write.
 const WRITE_BUFFER_BYTES: usize = 4 * 1024;
@@ -69,7 +74,7 @@ pub(crate) async fn upgrade(
         return problem.into_response();
     };
     upgrade.on_upgrade(move |web_socket| async move {
-        talk::hold(edge, Wire { web_socket, encoding }).await;
+        talk::hold(edge, Wire::new(web_socket, encoding)).await;
         drop(slot);
     })
 }
@@ -109,6 +114,48 @@ pub fn echo(bytes_max: usize) -> Router {
 struct Wire {
     web_socket: WebSocket,
     encoding: Encoding,
+    line: Arc<Line>,
+    /// That of `line`, for who reads it.
+    waker: Waker,
+}
+
+/// Whether something may have come on a line. The task of a socket is woken for many things, three times per message, and to look
+/// for a frame goes through six libraries: so it looks only when the line itself has woken it.
+struct Line {
+    rung: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for Line {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        self.task.wake();
+    }
+}
+
+impl Wire {
+    fn new(web_socket: WebSocket, encoding: Encoding) -> Self {
+        let line = Arc::new(Line { rung: AtomicBool::new(true), task: AtomicWaker::new() });
+        Self { web_socket, encoding, waker: Arc::clone(&line).into(), line }
+    }
+
+    fn poll_next(&mut self, context: &Context<'_>) -> Poll<Option<Result<Message, axum::Error>>> {
+        // In this order: what rings in between wakes the task.
+        self.line.task.register(context.waker());
+        if !self.line.rung.swap(false, Ordering::AcqRel) {
+            return Poll::Pending;
+        }
+        let next = self.web_socket.poll_next_unpin(&mut Context::from_waker(&self.waker));
+        if next.is_ready() {
+            // More may have come with it.
+            self.line.rung.store(true, Ordering::Release);
+        }
+        next
+    }
 }
 
 impl Transport for Wire {
@@ -118,7 +165,8 @@ impl Transport for Wire {
 
     async fn receive(&mut self) -> Result<Bytes, Ended> {
         loop {
-            let Some(received) = self.web_socket.recv().await else { return Err((Bye::Broken, GONE)) };
+            let next = poll_fn(|context| self.poll_next(context)).await;
+            let Some(received) = next else { return Err((Bye::Broken, GONE)) };
             return match (received, self.encoding) {
                 (Ok(Message::Text(text)), Encoding::Json) => Ok(text.into()),
                 (Ok(Message::Binary(bytes)), Encoding::MessagePack) => Ok(bytes),
@@ -147,7 +195,14 @@ impl Transport for Wire {
             }
             self.web_socket.flush().await
         };
-        match timeout(WRITE, sending).await {
+        let mut sending = pin!(sending);
+        // Nearly every line takes it at once, and needs no clock.
+        let first = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await;
+        let sent = match first {
+            Poll::Ready(sent) => Ok(sent),
+            Poll::Pending => timeout(WRITE, sending).await,
+        };
+        match sent {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Bye::Broken),
             Err(_) => Err(Bye::SlowConsumer),

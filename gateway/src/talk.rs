@@ -32,7 +32,7 @@ use crate::auth::{Principal, Role};
 use crate::server::Edge;
 use crate::stream::{Hold, Sent, Stream};
 use crate::transport::Transport;
-use crate::wire::{self, Bye, encode};
+use crate::wire::{self, Bye, Head, encode};
 use pace::{Bucket, Refusals};
 
 /// Silence after which the server pings.
@@ -200,10 +200,9 @@ impl Talk {
                     .send(&mut self.frames)
                     .await
                     .map_err(|bye| goodbye(bye, "the client takes nothing"))?;
-                continue;
             }
             if more {
-                return Ok(());
+                continue;
             }
             let behind = {
                 let sent = self.stream.lock(&self.hold).ok_or_else(taken)?;
@@ -229,9 +228,9 @@ impl Talk {
     }
 
     /// Takes the frames of a batch, in order.
-    fn unpack(&mut self, bytes: &Bytes) -> Result<(), Goodbye> {
+    fn unpack(&mut self, head: &Head<'_>) -> Result<(), Goodbye> {
         let frames: Vec<serde_json::Value> =
-            wire::params(self.encoding, bytes).map_err(|refusal| goodbye(Bye::BadFrame, refusal.detail))?;
+            head.params().map_err(|refusal| goodbye(Bye::BadFrame, refusal.detail))?;
         if frames.len() > TOGETHER_MAX {
             return Err(goodbye(Bye::BadFrame, format!("a batch has at most {TOGETHER_MAX} frames")));
         }
@@ -257,17 +256,17 @@ impl Talk {
         let head = wire::head(self.encoding, bytes)
             .map_err(|error| goodbye(Bye::BadFrame, format!("the frame cannot be read: {error}")))?;
         let taken = match &*head.t {
-            "req" => return self.request(&head, bytes).map(|()| true),
-            "ack" | "pong" => self.acknowledged(bytes),
+            "req" => return self.request(&head).map(|()| true),
+            "ack" | "pong" => self.acknowledged(&head),
             "ping" => {
                 self.say(&json!({ "t": "pong", "n": head.n }));
                 Ok(())
             }
             "eph" => {
-                self.murmur(&head, bytes);
+                self.murmur(&head);
                 Ok(())
             }
-            "batch" if self.wishes.batch && !inside => self.unpack(bytes),
+            "batch" if self.wishes.batch && !inside => self.unpack(&head),
             "bye" => Err(goodbye(Bye::Normal, "the client says goodbye")),
             "connect" => Err(goodbye(Bye::BadFrame, "connect comes once, as the first frame")),
             other => Err(goodbye(
@@ -280,17 +279,18 @@ impl Talk {
         taken.map(|()| false)
     }
 
-    fn acknowledged(&mut self, bytes: &Bytes) -> Result<(), Goodbye> {
+    fn acknowledged(&mut self, head: &Head<'_>) -> Result<(), Goodbye> {
         #[derive(serde::Deserialize, Default)]
         struct Ack {
             #[serde(default)]
             s: u64,
         }
         // `s` stands beside `t` in a pong and inside `d` in an ack: both are taken.
-        let outer = wire::ack(self.encoding, bytes);
-        let inner = wire::params::<Ack>(self.encoding, bytes).unwrap_or_default().s;
+        let inner = head.params::<Ack>().unwrap_or_default().s;
         let mut sent = self.stream.lock(&self.hold).ok_or_else(taken)?;
-        if sent.acknowledge(&self.stream.socket, outer.max(inner)) && self.tell_at.is_none() {
+        if sent.acknowledge(&self.stream.socket, head.s.unwrap_or_default().max(inner))
+            && self.tell_at.is_none()
+        {
             self.tell_at = Some(Instant::now() + RECEIPTS);
         }
         Ok(())

@@ -1,17 +1,20 @@
 //! The frames of protocol v1: one data model in two encodings, JSON text and `MessagePack` with named fields.
 
 mod event;
+mod quick;
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use axum::body::Bytes;
 use conversa_actors::scratch::written;
 use conversa_engine::refusal::{Code, Refusal};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-pub use event::{MessageView, ReactionView, message, shown};
+pub use event::{MessageId, MessageView, ReactionView, message, shown};
 
 /// The subprotocol of each encoding, in order of preference.
 pub const SUBPROTOCOLS: [(&str, Encoding); 2] =
@@ -26,30 +29,75 @@ pub enum Encoding {
     MessagePack,
 }
 
-/// The part of a frame that says what it is; `d` is read by [`params`] once that is known.
-#[derive(Debug, Deserialize)]
+/// The part of a frame that says what it is; what it carries is read by [`Head::params`] once that is known.
+#[derive(Debug)]
 pub struct Head<'a> {
     /// The frame class.
-    #[serde(borrow)]
     pub t: Cow<'a, str>,
     /// The request's number.
-    #[serde(default)]
     pub id: Option<u64>,
     /// The method of a request.
-    #[serde(default, borrow)]
-    pub m: Option<Cow<'a, str>>,
+    pub m: Option<Word<'a>>,
     /// The client's key.
-    #[serde(default, borrow)]
-    pub key: Option<Cow<'a, str>>,
+    pub key: Option<Word<'a>>,
     /// The conversation.
-    #[serde(default, borrow)]
-    pub cv: Option<Cow<'a, str>>,
+    pub cv: Option<Word<'a>>,
     /// The kind of an `eph`.
-    #[serde(default, borrow)]
-    pub k: Option<Cow<'a, str>>,
+    pub k: Option<Word<'a>>,
     /// The number of a ping.
-    #[serde(default)]
     pub n: Option<u64>,
+    /// The number up to which an `ack` or a `pong` goes; it may stand in `d` instead.
+    pub s: Option<u64>,
+    carried: Carried<'a>,
+}
+
+/// Where a frame's `d` is.
+#[derive(Debug)]
+enum Carried<'a> {
+    Json(Option<&'a RawValue>),
+    /// In the frame, which is read again: nothing tells where a value ends but reading it.
+    MessagePack(&'a [u8]),
+}
+
+/// A frame, with its `d` read as `D`.
+#[derive(Deserialize)]
+struct Framed<'a, D> {
+    #[serde(borrow)]
+    t: Cow<'a, str>,
+    #[serde(default)]
+    id: Option<u64>,
+    #[serde(default, borrow)]
+    m: Option<Word<'a>>,
+    #[serde(default, borrow)]
+    key: Option<Word<'a>>,
+    #[serde(default, borrow)]
+    cv: Option<Word<'a>>,
+    #[serde(default, borrow)]
+    k: Option<Word<'a>>,
+    #[serde(default)]
+    n: Option<u64>,
+    #[serde(default)]
+    s: Option<u64>,
+    d: Option<D>,
+}
+
+impl<'a, D> Framed<'a, D> {
+    fn head(self, carried: impl FnOnce(Option<D>) -> Carried<'a>) -> Head<'a> {
+        let Self { t, id, m, key, cv, k, n, s, d } = self;
+        Head { t, id, m, key, cv, k, n, s, carried: carried(d) }
+    }
+}
+
+/// A text of a frame, borrowed from it where nothing is escaped: serde borrows for a `Cow` by itself, and for none inside an `Option`.
+#[derive(Debug, Deserialize)]
+pub struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Word<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
 }
 
 #[derive(Deserialize)]
@@ -67,7 +115,11 @@ const DEPTH_MAX: usize = 32;
 
 fn decode<'a, T: Deserialize<'a>>(encoding: Encoding, bytes: &'a [u8]) -> Result<T, Unreadable> {
     match encoding {
-        Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Unreadable(error.to_string())),
+        // Looked at once, instead of each text in it.
+        Encoding::Json => match std::str::from_utf8(bytes) {
+            Ok(text) => serde_json::from_str(text).map_err(|error| Unreadable(error.to_string())),
+            Err(error) => Err(Unreadable(error.to_string())),
+        },
         Encoding::MessagePack => {
             let mut reader = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
             reader.set_max_depth(MESSAGE_PACK_DEPTH);
@@ -115,36 +167,39 @@ fn openings(text: &[u8]) -> usize {
 /// # Errors
 /// When the bytes are no map with a `t`, or nest deeper than 32.
 pub fn head(encoding: Encoding, bytes: &[u8]) -> Result<Head<'_>, Unreadable> {
-    if encoding == Encoding::Json && too_deep(bytes) {
-        return Err(Unreadable(format!("maps and lists nest at most {DEPTH_MAX} deep")));
-    }
-    decode(encoding, bytes)
-}
-
-/// A frame's `d`; a missing one is the empty map.
-///
-/// # Errors
-/// `bad_request`, naming the field.
-pub fn params<P: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<P, Refusal> {
-    let refused = |error: &dyn std::fmt::Display| {
-        Refusal::new(Code::BadRequest, format!("d is not as the method wants it: {error}"))
-    };
-    let body: Body<P> = decode(encoding, bytes).map_err(|error| refused(&error))?;
-    match body.d {
-        Some(params) => Ok(params),
-        None => serde_json::from_value(json!({})).map_err(|error| refused(&error)),
+    match encoding {
+        Encoding::Json if too_deep(bytes) => {
+            Err(Unreadable(format!("maps and lists nest at most {DEPTH_MAX} deep")))
+        }
+        Encoding::Json => Ok(decode::<Framed<'_, &RawValue>>(encoding, bytes)?.head(Carried::Json)),
+        Encoding::MessagePack => {
+            let framed: Framed<'_, IgnoredAny> = decode(encoding, bytes)?;
+            Ok(framed.head(|_| Carried::MessagePack(bytes)))
+        }
     }
 }
 
-/// The `s` beside a frame's class: an `ack` or a `pong` may carry it there.
-#[must_use]
-pub fn ack(encoding: Encoding, bytes: &[u8]) -> u64 {
-    #[derive(Deserialize)]
-    struct Ack {
-        #[serde(default)]
-        s: u64,
+impl Head<'_> {
+    /// The frame's `d`; a missing one is the empty map.
+    ///
+    /// # Errors
+    /// `bad_request`, naming the field.
+    pub fn params<P: DeserializeOwned>(&self) -> Result<P, Refusal> {
+        let refused = |error: &dyn std::fmt::Display| {
+            Refusal::new(Code::BadRequest, format!("d is not as the method wants it: {error}"))
+        };
+        let read = match self.carried {
+            Carried::Json(carried) => {
+                let text = carried.map_or("{}", RawValue::get);
+                return serde_json::from_str(text).map_err(|error| refused(&error));
+            }
+            Carried::MessagePack(frame) => decode::<Body<P>>(Encoding::MessagePack, frame),
+        };
+        match read.map_err(|error| refused(&error))?.d {
+            Some(params) => Ok(params),
+            None => serde_json::from_str("{}").map_err(|error| refused(&error)),
+        }
     }
-    decode::<Ack>(encoding, bytes).map_or(0, |ack| ack.s)
 }
 
 /// Encodes a frame.
@@ -161,6 +216,29 @@ pub fn encode(encoding: Encoding, frame: &impl Serialize) -> Vec<u8> {
             let mut writer = rmp_serde::Serializer::new(bytes).with_struct_map().with_human_readable();
             frame.serialize(&mut writer).expect("our frames are representable");
         }),
+    }
+}
+
+/// The frame of a message that is number `s` of a stream, of a log of epoch `ep`.
+#[must_use]
+pub fn created(encoding: Encoding, s: u64, ep: u64, message: MessageView<'_>) -> Vec<u8> {
+    match encoding {
+        Encoding::Json => quick::created(s, ep, &message),
+        Encoding::MessagePack => {
+            let (cv, o, ts) = (message.cv, message.o, message.ts);
+            let k = "message.created";
+            let d = Created { message };
+            encode(encoding, &Ev { t: "ev", s, k, cv: Some(cv), ep: Some(ep), o: Some(o), ts, d })
+        }
+    }
+}
+
+/// The frame that answers a `message.send`.
+#[must_use]
+pub fn sent(encoding: Encoding, answer: &Res<Sent<'_>>) -> Vec<u8> {
+    match encoding {
+        Encoding::Json => quick::sent(answer),
+        Encoding::MessagePack => encode(encoding, answer),
     }
 }
 
@@ -215,6 +293,12 @@ pub struct Ev<'a, D> {
     pub d: D,
 }
 
+/// What `message.created` carries.
+#[derive(Debug, Serialize)]
+struct Created<'a> {
+    message: MessageView<'a>,
+}
+
 /// A response frame with a result.
 #[derive(Debug, Serialize)]
 pub struct Res<D> {
@@ -230,7 +314,7 @@ pub struct Res<D> {
 #[derive(Debug, Serialize)]
 pub struct Sent<'a> {
     /// The message's id.
-    pub id: String,
+    pub id: MessageId<'a>,
     /// The conversation.
     pub cv: &'a str,
     /// Its offset.
@@ -322,6 +406,44 @@ impl Bye {
             | Self::Replaced
             | Self::ConnectTimeout
             | Self::FrameTooLarge => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_borrowed_unless_they_are_escaped() {
+        for (frame, borrowed) in
+            [(r#"{"t":"req","key":"ab.1"}"#, true), (r#"{"t":"req","key":"a\u0062.1"}"#, false)]
+        {
+            let head = head(Encoding::Json, frame.as_bytes()).expect("a frame");
+            let key = head.key.expect("a key");
+            assert_eq!((&*key, matches!(key.0, Cow::Borrowed(_))), ("ab.1", borrowed), "{frame}");
+        }
+    }
+
+    #[test]
+    fn what_a_frame_carries_is_read_in_both_encodings_and_nothing_is_the_empty_map() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Carries {
+            #[serde(default)]
+            number: u64,
+        }
+        for (frame, number) in [
+            (json!({ "t": "req", "d": { "number": 7 }, "id": 1 }), Some(7)),
+            (json!({ "t": "req", "d": null }), Some(0)),
+            (json!({ "t": "req" }), Some(0)),
+            (json!({ "t": "req", "d": { "number": "seven" } }), None),
+            (json!({ "t": "req", "d": [true] }), None),
+        ] {
+            for encoding in [Encoding::Json, Encoding::MessagePack] {
+                let bytes = encode(encoding, &frame);
+                let head = head(encoding, &bytes).expect("a frame");
+                assert_eq!(head.params::<Carries>().ok(), number.map(|number| Carries { number }), "{frame}");
+            }
         }
     }
 }

@@ -108,15 +108,13 @@ pub(crate) async fn page(
     };
     let prev = (after > 0).then_some(after + 1);
     let cv = &*address.key;
-    let conversation: ConversationId =
-        cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation"))?;
     let mut messages = Vec::new();
     let mut others = Vec::new();
     let changes = &view["changes"];
     for (o, event) in &events {
         match event {
             Event::Said(said) => {
-                let message = wire::message(conversation, cv, *o, said);
+                let message = wire::message(cv, *o, said);
                 messages.push(amended(edge, address, changes, message).await?);
             }
             // Its words are in nobody's sight any more.

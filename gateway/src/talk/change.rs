@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::letter::Payload;
 use conversa_engine::content::Content;
@@ -45,24 +44,24 @@ struct Read {
 }
 
 impl Talk {
-    pub(super) fn edit(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Edit { id: ms, content } = self.params(bytes)?;
+    pub(super) fn edit(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Edit { id: ms, content } = head.params()?;
         self.edge.attachments.check(&self.principal, &content)?;
         self.change(head, id, &ms, Change::Edit(content))
     }
 
-    pub(super) fn recall(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Recall { id: ms } = self.params(bytes)?;
+    pub(super) fn recall(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Recall { id: ms } = head.params()?;
         self.change(head, id, &ms, Change::Recall)
     }
 
-    pub(super) fn react(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let React { id: ms, emoji, on } = self.params(bytes)?;
+    pub(super) fn react(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let React { id: ms, emoji, on } = head.params()?;
         self.change(head, id, &ms, Change::React { emoji, on })
     }
 
-    pub(super) fn read_upto(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Read { upto } = self.params(bytes)?;
+    pub(super) fn read_upto(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Read { upto } = head.params()?;
         self.command(head, id, Command::Mark { by: self.author(), reach: Reach::Read, upto })
     }
 

@@ -102,8 +102,7 @@ pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut impl Transport) ->
     if head.t != "connect" {
         return Err(goodbye(Bye::BadFrame, format!("the first frame is connect, not {:?}", head.t)));
     }
-    let connect: Connect =
-        wire::params(encoding, &bytes).map_err(|refusal| goodbye(Bye::BadFrame, refusal.detail))?;
+    let connect: Connect = head.params().map_err(|refusal| goodbye(Bye::BadFrame, refusal.detail))?;
     if edge.draining() {
         return Err(goodbye(Bye::Drain, "the node is going down"));
     }

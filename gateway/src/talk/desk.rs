@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Bytes;
 use conversa_engine::conversation::{Asker, Command, DeskCommand, Person, Target};
 use conversa_engine::desk::Part;
 use conversa_engine::ids::{PersonId, QueueId};
@@ -81,8 +80,8 @@ impl Talk {
         Asker { person, part }
     }
 
-    pub(super) fn transfer(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Transfer { to, summary, slots } = self.params(bytes)?;
+    pub(super) fn transfer(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Transfer { to, summary, slots } = head.params()?;
         let to = match to {
             To::Queue(queue) => Target::Queue(self.known_queue(&queue)?),
             To::Agent(agent) => Target::Agent(self.known_agent(&agent)?),
@@ -96,33 +95,33 @@ impl Talk {
     }
 
     /// Asks a second agent in.
-    pub(super) fn consult(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Second { agent, summary, slots } = self.params(bytes)?;
+    pub(super) fn consult(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Second { agent, summary, slots } = head.params()?;
         let to = self.known_agent(&agent)?;
         self.ask_desk(head, id, DeskCommand::Consult { to, summary, slots })
     }
 
     /// Lets the consultant write to the visitor, or no longer.
-    pub(super) fn conference(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Switch { on } = self.params(bytes)?;
+    pub(super) fn conference(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Switch { on } = head.params()?;
         self.ask_desk(head, id, DeskCommand::Conference(on))
     }
 
     /// Says how a conversation ended.
-    pub(super) fn wrap(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Wrap { disposition, tags } = self.params(bytes)?;
+    pub(super) fn wrap(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Wrap { disposition, tags } = head.params()?;
         self.ask_desk(head, id, DeskCommand::Wrap { disposition, tags })
     }
 
     /// Lets a conversation rest until a time, or until the visitor writes.
-    pub(super) fn snooze(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Snooze { until_ms } = self.params(bytes)?;
+    pub(super) fn snooze(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Snooze { until_ms } = head.params()?;
         self.ask_desk(head, id, DeskCommand::Snooze { until: until_ms.map(Time::from_ms) })
     }
 
     /// Gives a conversation to an agent who is not asked.
-    pub(super) fn force_assign(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Second { agent, summary, .. } = self.params(bytes)?;
+    pub(super) fn force_assign(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Second { agent, summary, .. } = head.params()?;
         let to = self.known_agent(&agent)?;
         self.ask_desk(head, id, DeskCommand::ForceAssign { to, summary })
     }

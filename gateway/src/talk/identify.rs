@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Identity;
@@ -13,6 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Talk;
+use crate::wire::Head;
 
 #[derive(Deserialize)]
 struct Identify {
@@ -26,8 +26,8 @@ struct Identify {
 
 impl Talk {
     /// Takes in what is known of the visitor. The answer does not tell with whom it was merged: that is for the company's people.
-    pub(super) fn identify(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Identify { token, attributes } = self.params(bytes)?;
+    pub(super) fn identify(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Identify { token, attributes } = head.params()?;
         let claims = match token {
             Some(token) => self.claims(&token)?,
             None => BTreeMap::new(),

@@ -1,6 +1,5 @@
 //! What a client shows fleetingly: that it is typing, or what a visitor is about to send.
 
-use axum::body::Bytes;
 use conversa_actors::behaviours::{SNEAK_PEEK, TYPING};
 use serde::Deserialize;
 use serde_json::json;
@@ -8,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Talk;
 use crate::auth::Role;
-use crate::wire::{self, Head};
+use crate::wire::Head;
 
 /// Characters of a draft that are shown.
 const DRAFT_MAX: usize = 2_000;
@@ -27,14 +26,14 @@ fn yes() -> bool {
 
 impl Talk {
     /// Passes it on; whatever is malformed, too frequent or not allowed is dropped in silence, as all that is fleeting may be.
-    pub(super) fn murmur(&mut self, head: &Head<'_>, bytes: &Bytes) {
+    pub(super) fn murmur(&mut self, head: &Head<'_>) {
         let kind = match head.k.as_deref() {
             Some(TYPING) => TYPING,
             Some(SNEAK_PEEK) if self.principal.role == Role::Visitor => SNEAK_PEEK,
             Some(_) | None => return,
         };
         let Ok(conversation) = self.conversation(head) else { return };
-        let Ok(Murmured { on, text }) = wire::params(self.encoding, bytes) else { return };
+        let Ok(Murmured { on, text }) = head.params() else { return };
         // The last word, "stopped typing", always passes: else an indicator would stand for ever.
         if self.typing.take(Instant::now()).is_err() && (on || kind != TYPING) {
             return;

@@ -10,7 +10,6 @@ use conversa_actors::cell::machine::{Accepted, Answer};
 use conversa_actors::lobby::{Murmur, Out};
 use conversa_cluster::clock::random;
 use conversa_engine::conversation::Event;
-use conversa_engine::ids::ConversationId;
 use conversa_engine::refusal::{Code, Refusal};
 use serde_json::{Value, json};
 
@@ -109,14 +108,11 @@ impl Talk {
         let (cv, ts) = (&*source.key, event.at().ms());
         let s = sent.s + 1;
         let (frame, message) = if let Event::Said(said) = event {
-            let Ok(conversation) = cv.parse::<ConversationId>() else { return };
-            let k = "message.created";
-            if !self.wishes.wants(k) {
+            if !self.wishes.wants("message.created") {
                 return;
             }
-            let d = Created { message: wire::message(conversation, cv, o, said) };
-            let ev = Ev { t: "ev", s, k, cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d };
-            (encode(self.encoding, &ev), Some((source.clone(), o)))
+            let message = wire::message(cv, o, said);
+            (wire::created(self.encoding, s, EPOCH, message), Some((source.clone(), o)))
         } else {
             let Some((k, d)) = wire::shown(cv, event).filter(|(k, _)| self.wishes.wants(k)) else { return };
             let ev = Ev { t: "ev", s, k, cv: Some(cv), ep: Some(EPOCH), o: Some(o), ts, d };
@@ -165,20 +161,16 @@ impl Talk {
 
     fn done(&self, id: u64, source: &Address, sends: bool, accepted: Accepted, dup: bool) -> Vec<u8> {
         let cv = &*source.key;
-        match (sends, cv.parse::<ConversationId>()) {
-            (true, Ok(conversation)) => {
-                let o = accepted.first;
-                let d = Sent { id: conversation.message(o), cv, o, ep: EPOCH, ts: accepted.at.ms(), dup };
-                encode(self.encoding, &Res { t: "res", id, d })
-            }
-            (true, Err(_)) | (false, _) => {
-                let mut d = json!({ "o": accepted.last, "ts": accepted.at });
-                if dup && let Some(map) = d.as_object_mut() {
-                    map.insert("dup".into(), true.into());
-                }
-                encode(self.encoding, &Res { t: "res", id, d })
-            }
+        if sends {
+            let (id_of, ts) = (wire::MessageId { cv, o: accepted.first }, accepted.at.ms());
+            let d = Sent { id: id_of, cv, o: accepted.first, ep: EPOCH, ts, dup };
+            return wire::sent(self.encoding, &Res { t: "res", id, d });
         }
+        let mut d = json!({ "o": accepted.last, "ts": accepted.at });
+        if dup && let Some(map) = d.as_object_mut() {
+            map.insert("dup".into(), true.into());
+        }
+        encode(self.encoding, &Res { t: "res", id, d })
     }
 
     fn replied(&mut self, request: u64, answer: Result<Value, Refusal>) {
@@ -190,9 +182,4 @@ impl Talk {
         };
         self.frames.push(frame.into());
     }
-}
-
-#[derive(serde::Serialize)]
-struct Created<'a> {
-    message: wire::MessageView<'a>,
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::{Conversation, Session, SessionCommand};
@@ -23,7 +22,7 @@ use crate::auth::{Principal, Role};
 use crate::rest::history;
 use crate::schema::methods;
 use crate::server::Edge;
-use crate::wire::{self, Bye, Head};
+use crate::wire::{Bye, Head};
 
 #[derive(Deserialize)]
 struct Send {
@@ -79,7 +78,7 @@ struct SetPresence {
 
 impl Talk {
     /// Takes a request; what it asks for is answered through the socket's queue.
-    pub(super) fn request(&mut self, head: &Head<'_>, bytes: &Bytes) -> Result<(), Goodbye> {
+    pub(super) fn request(&mut self, head: &Head<'_>) -> Result<(), Goodbye> {
         let Some(id) = head.id else { return Err(goodbye(Bye::BadFrame, "a req carries an id")) };
         if self.pending.iter().any(|pending| pending.id == id) {
             return Err(goodbye(Bye::BadFrame, format!("request {id} has no answer yet: use another id")));
@@ -87,7 +86,7 @@ impl Talk {
         self.edge.metrics.requests.inc();
         let sends = head.m.as_deref() == Some("message.send");
         self.pending.push(Pending { id, until: self.heard + DEADLINE, sends });
-        let refused = self.dispatch(head, bytes, id);
+        let refused = self.dispatch(head, id);
         if let Err(refusal) = refused {
             self.pending.retain(|pending| pending.id != id);
             self.edge.metrics.refused(refusal.code);
@@ -102,7 +101,7 @@ impl Talk {
         Ok(())
     }
 
-    fn dispatch(&mut self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
+    fn dispatch(&mut self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
         self.bucket.take(self.heard).map_err(|ms| {
             Refusal::new(Code::RateLimited, "too many requests: wait and repeat it with the same key")
                 .retry_after_ms(ms)
@@ -124,61 +123,57 @@ impl Talk {
             return Err(Refusal::new(Code::Forbidden, format!("{name} is not for your role")));
         }
         match name {
-            "message.send" => self.send(head, bytes, id),
-            "conversation.open" => self.open(bytes, id),
+            "message.send" => self.send(head, id),
+            "conversation.open" => self.open(head, id),
             "human.request" => {
                 let by = self.author();
                 self.command(head, id, Command::AskHuman { by, reason: QueueReason::Asked })
             }
-            "conversation.close" => self.close(head, bytes, id),
+            "conversation.close" => self.close(head, id),
             "offer.accept" => {
-                let TheOffer { offer } = self.params(bytes)?;
+                let TheOffer { offer } = head.params()?;
                 let agent = self.principal.id.clone();
                 self.command(head, id, Command::Accept { agent, offer })
             }
             "offer.decline" => {
-                let TheOffer { offer } = self.params(bytes)?;
+                let TheOffer { offer } = head.params()?;
                 let agent = self.principal.id.clone();
                 self.command(head, id, Command::Decline { agent, offer })
             }
-            "presence.set" => self.set_presence(bytes, id),
-            "message.edit" => self.edit(head, bytes, id),
-            "message.recall" => self.recall(head, bytes, id),
-            "message.react" => self.react(head, bytes, id),
-            "receipt.read" => self.read_upto(head, bytes, id),
-            "history.page" => self.history(head, bytes, id),
-            "auth.refresh" => self.refresh(bytes, id),
-            "sub" => self.sub(bytes, id),
-            "unsub" => self.unsub(bytes, id),
-            "identify" => self.identify(bytes, id),
+            "presence.set" => self.set_presence(head, id),
+            "message.edit" => self.edit(head, id),
+            "message.recall" => self.recall(head, id),
+            "message.react" => self.react(head, id),
+            "receipt.read" => self.read_upto(head, id),
+            "history.page" => self.history(head, id),
+            "auth.refresh" => self.refresh(head, id),
+            "sub" => self.sub(head, id),
+            "unsub" => self.unsub(head, id),
+            "identify" => self.identify(head, id),
             "csat.submit" => {
-                let rated = self.params(bytes)?;
+                let rated = head.params()?;
                 self.ask_desk(head, id, DeskCommand::Rate(rated))
             }
             "queue.leave" => self.ask_desk(head, id, DeskCommand::LeaveQueue),
-            "conversation.transfer" => self.transfer(head, bytes, id),
-            "consult.start" => self.consult(head, bytes, id),
+            "conversation.transfer" => self.transfer(head, id),
+            "consult.start" => self.consult(head, id),
             "consult.complete" => self.ask_desk(head, id, DeskCommand::Complete),
             "consult.drop" | "transfer.withdraw" => self.ask_desk(head, id, DeskCommand::Withdraw),
-            "consult.conference" => self.conference(head, bytes, id),
-            "conversation.wrap" => self.wrap(head, bytes, id),
-            "conversation.snooze" => self.snooze(head, bytes, id),
+            "consult.conference" => self.conference(head, id),
+            "conversation.wrap" => self.wrap(head, id),
+            "conversation.snooze" => self.snooze(head, id),
             "conversation.unsnooze" => self.ask_desk(head, id, DeskCommand::Unsnooze),
             "takeover" => self.ask_desk(head, id, DeskCommand::TakeOver),
-            "force.assign" => self.force_assign(head, bytes, id),
-            "monitor.start" => self.monitor(head, bytes, id),
-            "whisper.send" => self.whisper(head, bytes, id),
-            "barge.in" => self.barge_in(head, bytes, id),
-            "queue.pause" => self.pause_queue(bytes, id),
-            "agents.watch" => self.watch_agents(bytes, id),
-            "presence.approve" => self.answer_away(bytes, id),
+            "force.assign" => self.force_assign(head, id),
+            "monitor.start" => self.monitor(head, id),
+            "whisper.send" => self.whisper(head, id),
+            "barge.in" => self.barge_in(head, id),
+            "queue.pause" => self.pause_queue(head, id),
+            "agents.watch" => self.watch_agents(head, id),
+            "presence.approve" => self.answer_away(head, id),
             // A test asks for every method of the list.
             _ => Err(Refusal::new(Code::Internal, format!("{name} is listed and not written"))),
         }
-    }
-
-    pub(super) fn params<P: serde::de::DeserializeOwned>(&self, bytes: &Bytes) -> Result<P, Refusal> {
-        wire::params(self.encoding, bytes)
     }
 
     pub(super) fn author(&self) -> Author {
@@ -211,8 +206,8 @@ impl Talk {
         cv.parse().map_err(|_| Refusal::new(Code::NotFound, "there is no such conversation: open one first"))
     }
 
-    fn send(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Send { content, visibility, reply_to } = self.params(bytes)?;
+    fn send(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Send { content, visibility, reply_to } = head.params()?;
         self.edge.attachments.check(&self.principal, &content)?;
         let key = head
             .key
@@ -228,15 +223,15 @@ impl Talk {
         self.command(head, id, Command::Say(say))
     }
 
-    fn close(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Close { reason } = self.params(bytes)?;
+    fn close(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Close { reason } = head.params()?;
         let by = if self.principal.role == Role::Visitor { Closer::Visitor } else { Closer::Agent };
         let reason: String = reason.unwrap_or_default().chars().take(256).collect();
         self.command(head, id, Command::Close { by, person: Some(self.principal.id.clone()), reason })
     }
 
-    fn open(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Open { channel, lang, name } = self.params(bytes)?;
+    fn open(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Open { channel, lang, name } = head.params()?;
         if !is_id(&channel) || !is_id(&lang) {
             return Err(Refusal::new(
                 Code::BadRequest,
@@ -249,8 +244,8 @@ impl Talk {
         Ok(())
     }
 
-    fn set_presence(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let SetPresence { state, capacity, reason } = self.params(bytes)?;
+    fn set_presence(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let SetPresence { state, capacity, reason } = head.params()?;
         let agent = self.agent();
         self.spawn(id, move |edge, _| async move {
             let command = AgentCommand::SetPresence { presence: state, capacity, reason };
@@ -267,8 +262,8 @@ impl Talk {
     }
 
     /// A new token of the same person: the socket lives as long as it does.
-    fn refresh(&mut self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Refresh { token } = self.params(bytes)?;
+    fn refresh(&mut self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Refresh { token } = head.params()?;
         let (principal, until) = self.edge.check(&token)?;
         if (&principal.tenant, &principal.id, principal.role)
             != (&self.principal.tenant, &self.principal.id, self.principal.role)
@@ -280,8 +275,8 @@ impl Talk {
         Ok(())
     }
 
-    fn history(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let page: history::Page = self.params(bytes)?;
+    fn history(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let page: history::Page = head.params()?;
         let address = self.conversation(head)?;
         self.spawn(id, move |edge, principal| async move {
             history::page(&edge, &principal, &address, page).await

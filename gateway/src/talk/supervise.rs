@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::{Agent, Queue};
@@ -49,8 +48,8 @@ struct Pause {
 impl Talk {
     /// Watches a conversation: everything from its beginning is shown on this socket. The company's journal knows, nobody in the
     /// conversation does.
-    pub(super) fn monitor(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Switch { on } = self.params(bytes)?;
+    pub(super) fn monitor(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Switch { on } = head.params()?;
         let (address, by, socket) = (self.conversation(head)?, self.asker(), Arc::clone(&self.stream.socket));
         self.spawn(id, move |edge, _| async move {
             let watch = Command::Desk { by, command: DeskCommand::Watch(on) };
@@ -67,20 +66,20 @@ impl Talk {
         Ok(())
     }
 
-    pub(super) fn whisper(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Whisper { content } = self.params(bytes)?;
+    pub(super) fn whisper(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Whisper { content } = head.params()?;
         self.edge.attachments.check(&self.principal, &content)?;
         self.ask_desk(head, id, DeskCommand::Whisper(content))
     }
 
-    pub(super) fn barge_in(&self, head: &Head<'_>, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Switch { on } = self.params(bytes)?;
+    pub(super) fn barge_in(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Switch { on } = head.params()?;
         self.ask_desk(head, id, DeskCommand::BargeIn(on))
     }
 
     /// Is shown how the company's agents are from now on, or no longer; how they are now says `GET /v1/agents`.
-    pub(super) fn watch_agents(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Switch { on } = self.params(bytes)?;
+    pub(super) fn watch_agents(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Switch { on } = head.params()?;
         let (lobby, socket) = (self.edge.host.lobby(), &self.stream.socket);
         if on {
             lobby.watch(socket)
@@ -92,8 +91,8 @@ impl Talk {
     }
 
     /// Answers an agent who asks to be away.
-    pub(super) fn answer_away(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Answer { agent, approved } = self.params(bytes)?;
+    pub(super) fn answer_away(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Answer { agent, approved } = head.params()?;
         let agent = self.known_agent(&agent)?;
         self.spawn(id, move |edge, principal| async move {
             let address = Address::new(principal.tenant, Agent::KIND, agent.id.shared());
@@ -105,8 +104,8 @@ impl Talk {
     }
 
     /// Stops assignment of a queue, or lets it go on.
-    pub(super) fn pause_queue(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Pause { queue, paused } = self.params(bytes)?;
+    pub(super) fn pause_queue(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Pause { queue, paused } = head.params()?;
         let queue = self.known_queue(&queue)?;
         let teams = &self.edge.company(&self.principal.tenant)?.teams;
         if !teams.reaches(&self.principal.id, Some(&queue), None) {

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Queue;
@@ -22,6 +21,7 @@ use crate::auth::Role;
 use crate::gauges;
 use crate::rest::{conversation_address, visible};
 use crate::wall::Scope;
+use crate::wire::Head;
 
 #[derive(Deserialize)]
 struct Sub {
@@ -66,8 +66,8 @@ fn too_many(_: TooMany) -> Refusal {
 
 impl Talk {
     /// Follows a topic from now on. Again is no error.
-    pub(super) fn sub(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Sub { topic, pos } = self.params(bytes)?;
+    pub(super) fn sub(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Sub { topic, pos } = head.params()?;
         match self.topic(&topic)? {
             Named::Conversation(address) => self.follow_conversation(address, pos, id),
             Named::Queue(queue) => self.follow_queue(queue, id)?,
@@ -116,8 +116,8 @@ impl Talk {
     }
 
     /// No longer follows a topic; one that it does not follow is no error.
-    pub(super) fn unsub(&self, bytes: &Bytes, id: u64) -> Result<(), Refusal> {
-        let Unsub { topic } = self.params(bytes)?;
+    pub(super) fn unsub(&self, head: &Head<'_>, id: u64) -> Result<(), Refusal> {
+        let Unsub { topic } = head.params()?;
         let topics = self.edge.host.lobby().topics();
         let socket = &self.stream.socket;
         match self.topic(&topic)? {

@@ -1,21 +1,52 @@
 //! A conversation's events as clients see them.
 
+use std::fmt;
+
 use conversa_actors::behaviours::clock_view;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{
     AuthorKind, ClientKey, Closer, DeskEvent, Event, Goal, HandoverEvent, HandoverKind, IdleEvent, Said,
     SlaEvent, SnoozeEvent, SurveyEvent, Visibility, WrapEvent,
 };
-use conversa_engine::ids::{ConversationId, PersonId, QueueId};
+use conversa_engine::ids::{PersonId, QueueId};
 use conversa_engine::time::Time;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+
+/// The id of the message at an offset of a conversation: `ms_`, the digits of the conversation's id, `.`, the offset. It is
+/// [`ConversationId::message`], written only when somebody writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageId<'a> {
+    /// The conversation's id.
+    pub cv: &'a str,
+    /// The offset.
+    pub o: u64,
+}
+
+impl MessageId<'_> {
+    /// The digits of the conversation.
+    pub(super) fn digits(&self) -> &str {
+        self.cv.strip_prefix("cv_").unwrap_or(self.cv)
+    }
+}
+
+impl fmt::Display for MessageId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ms_{}.{}", self.digits(), self.o)
+    }
+}
+
+impl Serialize for MessageId<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 /// A message as clients see it.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the protocol")]
 pub struct MessageView<'a> {
-    pub id: String,
+    pub id: MessageId<'a>,
     pub cv: &'a str,
     pub o: u64,
     pub ts: i64,
@@ -24,7 +55,7 @@ pub struct MessageView<'a> {
     pub content: &'a Content,
     pub visibility: Visibility,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reply_to: Option<String>,
+    pub reply_to: Option<MessageId<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edited_ts: Option<i64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -53,11 +84,11 @@ pub struct AuthorView<'a> {
     pub name: &'a str,
 }
 
-/// The view of the message at offset `o`.
+/// The view of the message at offset `o` of the conversation `cv`.
 #[must_use]
-pub fn message<'a>(conversation: ConversationId, cv: &'a str, o: u64, said: &'a Said) -> MessageView<'a> {
+pub fn message<'a>(cv: &'a str, o: u64, said: &'a Said) -> MessageView<'a> {
     MessageView {
-        id: conversation.message(o),
+        id: MessageId { cv, o },
         cv,
         o,
         ts: said.at.ms(),
@@ -65,7 +96,7 @@ pub fn message<'a>(conversation: ConversationId, cv: &'a str, o: u64, said: &'a 
         author: AuthorView { kind: said.author.kind, id: said.author.id.as_str(), name: &said.author.name },
         content: &said.content,
         visibility: said.visibility,
-        reply_to: said.reply_to.map(|seq| conversation.message(seq)),
+        reply_to: said.reply_to.map(|o| MessageId { cv, o }),
         edited_ts: None,
         recalled: false,
         reactions: Vec::new(),
@@ -75,7 +106,7 @@ pub fn message<'a>(conversation: ConversationId, cv: &'a str, o: u64, said: &'a 
 /// Kind and payload of an event of `cv` that is not a message; `None` for what no client is shown.
 #[must_use]
 pub fn shown(cv: &str, event: &Event) -> Option<(&'static str, Value)> {
-    let ms = |seq: u64| cv.parse().ok().map(|conversation: ConversationId| conversation.message(seq));
+    let ms = |seq: u64| MessageId { cv, o: seq };
     Some(match event {
         Event::Edited { seq, content, by, at, .. } => {
             ("message.edited", json!({ "id": ms(*seq), "content": content, "by": by.id, "edited_ts": at }))
