@@ -10,7 +10,7 @@ use conversa_actors::address::Address;
 use conversa_actors::cell::envelope::{Envelope, unseal};
 use conversa_actors::letter::Payload;
 use conversa_engine::content::Content;
-use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, Event, Person, Say};
+use conversa_engine::conversation::{Author, AuthorKind, ClientKey, Command, Event, Say};
 use conversa_engine::ids::{ConversationId, PersonId};
 use conversa_engine::refusal::{Code, Refusal};
 use serde::Deserialize;
@@ -286,7 +286,7 @@ pub(crate) async fn say(
         }
     };
     edge.attachments.check(&principal, &saying.content)?;
-    let author = Author::person(kind, &Person { id: principal.id.clone(), name: principal.name.clone() });
+    let author = Author { kind, id: principal.id.clone(), name: principal.name.clone() };
     let conversation: ConversationId =
         cv.parse().map_err(|_| Problem::new(Code::NotFound, "there is no such conversation"))?;
     let reply_to = saying.reply_to.as_deref().map(|ms| offset(conversation, ms)).transpose()?;

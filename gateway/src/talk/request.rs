@@ -8,7 +8,7 @@ use conversa_actors::behaviours::{Conversation, Session, SessionCommand};
 use conversa_actors::letter::Payload;
 use conversa_engine::content::Content;
 use conversa_engine::conversation::{
-    Author, AuthorKind, Closer, Command, DeskCommand, Person, QueueReason, Say, Visibility,
+    Author, AuthorKind, Closer, Command, DeskCommand, QueueReason, Say, Visibility,
 };
 use conversa_engine::desk::{AgentCommand, Presence};
 use conversa_engine::ids::{ConversationId, OfferId, is_id};
@@ -181,7 +181,7 @@ impl Talk {
             Role::Visitor => AuthorKind::Visitor,
             Role::Agent | Role::Supervisor => AuthorKind::Agent,
         };
-        Author::person(kind, &Person { id: self.principal.id.clone(), name: self.principal.name.clone() })
+        Author { kind, id: self.principal.id.clone(), name: self.principal.name.clone() }
     }
 
     /// Asks the conversation that the request names.
