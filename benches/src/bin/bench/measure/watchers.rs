@@ -20,6 +20,8 @@ const TURNS: usize = 60;
 const WARM_UP_TURNS: usize = 8;
 const WITH: &[&str] = &["summary", "quality", "voice"];
 const WITHOUT: &[&str] = &["summary"];
+/// A round takes little more than a second, and they differ more than others: so many for each that others have.
+const ROUNDS_TIMES: u32 = 3;
 /// Aim: both watchers cost at most 30 %.
 const RATIO_MAX: f64 = 1.3;
 
@@ -34,7 +36,8 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let pairs = bench.either(PAIRS, 50);
     let scripts = script::read(&file, pairs, TURNS)?;
     let mut rounds: Vec<(Cost, Cost)> = Vec::new();
-    for round in 0..bench.rounds() {
+    let count = bench.either(ROUNDS_TIMES, 1) * bench.rounds();
+    for round in 0..count {
         let mut costs = (Cost::default(), Cost::default());
         for watchers in in_turn(round, WITHOUT, WITH) {
             let cost = play(bench, watchers, &scripts).await?;
@@ -44,7 +47,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         bench.say(&format!(
             "watchers {}/{}: {:.1} us without, {:.1} us with: {:.2} x ({} messages, {} ms to rest)",
             round + 1,
-            bench.rounds(),
+            count,
             without.cpu_us,
             with.cpu_us,
             with.cpu_us / without.cpu_us,
