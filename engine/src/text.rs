@@ -68,7 +68,7 @@ impl Letters {
     pub(crate) fn of(text: &str) -> Self {
         let mut letters = Self::default();
         if text.is_ascii() {
-            letters.other = count_bytes(text, |byte| byte.is_ascii_alphabetic());
+            letters.other = count_bytes(text.as_bytes(), |byte| byte.is_ascii_alphabetic());
             return letters;
         }
         for c in text.chars() {
@@ -94,10 +94,11 @@ impl Letters {
     }
 }
 
-/// How many bytes of a text are counted. In sums of eight bits, so that the processor counts many bytes at once.
-pub(crate) fn count_bytes(text: &str, counted: impl Fn(u8) -> bool) -> usize {
+/// How many bytes are such that `counted`. In sums of eight bits, so that the processor counts many bytes at once.
+#[must_use]
+pub fn count_bytes(bytes: &[u8], counted: impl Fn(u8) -> bool) -> usize {
     let count = |piece: &[u8]| piece.iter().map(|&byte| u8::from(counted(byte))).sum::<u8>();
-    text.as_bytes().chunks(u8::MAX.into()).map(|piece| usize::from(count(piece))).sum()
+    bytes.chunks(u8::MAX.into()).map(|piece| usize::from(count(piece))).sum()
 }
 
 /// The words that carry a text's subject: its tokens without stop words, links and emoji, English ones stemmed.

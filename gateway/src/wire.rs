@@ -9,6 +9,7 @@ use std::ops::Deref;
 use axum::body::Bytes;
 use conversa_actors::scratch::written;
 use conversa_engine::refusal::{Code, Refusal};
+use conversa_engine::text::count_bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -134,7 +135,7 @@ const MESSAGE_PACK_DEPTH: usize = 2 * DEPTH_MAX + 2;
 /// True when the JSON text nests deeper than a frame may: looked at before it is read, because no reader says where it stops.
 fn too_deep(text: &[u8]) -> bool {
     // Nearly every frame has fewer openings than levels are allowed, and counting them is quicker than following them.
-    if openings(text) <= DEPTH_MAX {
+    if count_bytes(text, |byte| matches!(byte, b'{' | b'[')) <= DEPTH_MAX {
         return false;
     }
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
@@ -154,12 +155,6 @@ fn too_deep(text: &[u8]) -> bool {
         }
     }
     false
-}
-
-/// How often `{` and `[` stand in a text: eight bits each, so that the processor counts many bytes at once.
-fn openings(text: &[u8]) -> usize {
-    let count = |piece: &[u8]| piece.iter().map(|byte| u8::from(matches!(byte, b'{' | b'['))).sum::<u8>();
-    text.chunks(u8::MAX.into()).map(|piece| usize::from(count(piece))).sum()
 }
 
 /// What a frame is.

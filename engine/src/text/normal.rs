@@ -16,20 +16,15 @@ pub fn normalise(text: &str) -> String {
 
 /// The same for ASCII, one look into a table per byte.
 fn normalise_ascii(text: &[u8]) -> String {
-    let (mut out, mut space_due) = (Vec::with_capacity(text.len()), false);
+    let mut out = Spaced::with_capacity(text.len());
     for &byte in text {
         match ASCII[usize::from(byte & 0x7f)] {
             DROPPED => {}
-            b' ' => space_due = !out.is_empty(),
-            normal => {
-                if std::mem::take(&mut space_due) {
-                    out.push(b' ');
-                }
-                out.push(normal);
-            }
+            b' ' => out.space(),
+            normal => out.push(char::from(normal)),
         }
     }
-    String::from_utf8(out).expect("ASCII is UTF-8")
+    out.text
 }
 
 /// What stands for a control character in [`ASCII`].

@@ -90,6 +90,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
 pub(crate) fn each_token<'a>(normal: &'a str, mut found: impl FnMut(Kind, Cow<'a, str>)) {
     let mut rest = normal;
     while let Some(first) = rest.chars().next() {
+        // Half of all pieces are these, which are noise whatever follows.
         if matches!(first, ' ' | ',' | '.' | '?' | '!') {
             rest = &rest[1..];
             continue;

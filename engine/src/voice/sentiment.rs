@@ -160,9 +160,7 @@ impl Reader {
         let after = next(normal, at);
         if first.is_ascii_alphanumeric() || matches!(first, 0xe4..=0xe9) {
             // Letters, digits and common Han characters end no clause.
-            if self.modifiers.reach > 0 {
-                self.modifiers.pass(&normal[at..after]);
-            }
+            self.modifiers.pass(&normal[at..after]);
             return after;
         }
         match clause_end(normal, at, after) {

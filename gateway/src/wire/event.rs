@@ -260,3 +260,19 @@ fn handover(event: &HandoverEvent) -> (&'static str, Value) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use conversa_engine::ids::ConversationId;
+
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_message_is_that_of_the_engine() {
+        let cv = format!("cv_{:032x}", 0x1234_5678_9abc_def0_u128);
+        let conversation: ConversationId = cv.parse().expect("an id");
+        for o in [0, 7, u64::MAX] {
+            assert_eq!(MessageId { cv: &cv, o }.to_string(), conversation.message(o));
+        }
+    }
+}

@@ -104,7 +104,7 @@ fn shouts(reading: &Reading<'_>) -> bool {
         return true;
     }
     // Normal form has no capitals: they are in the text as written.
-    let capitals = count_bytes(reading.text, |byte| byte.is_ascii_uppercase());
+    let capitals = count_bytes(reading.text.as_bytes(), |byte| byte.is_ascii_uppercase());
     capitals >= CAPITALS_MIN && capitals * 5 >= Letters::of(reading.text).count() * 4
 }
 
