@@ -18,6 +18,7 @@ use crate::clock::{moment, random};
 use crate::lease::Holds;
 use crate::link::{self, Handler, LinkError, LinkSettings, Links, QueueBounds, Security};
 use crate::member::machine::{Me, Over};
+use crate::member::told::Told;
 use crate::member::view::View;
 use crate::member::{Life, Timing};
 use crate::membership::{Conduct, Membership, Orders, Owned};
@@ -160,8 +161,8 @@ impl Handler for Received {
         }
     }
 
-    fn heard(&self, view: u64) {
-        self.0.membership.hear(view);
+    fn heard(&self, from: &Life, told: Told) {
+        self.0.membership.hear(from, told);
     }
 }
 
@@ -321,6 +322,9 @@ async fn conduct(shared: Arc<Shared>, host: Weak<Host>) {
         } else {
             host.gain(&gain);
         }
+        if let Some(links) = shared.links.get() {
+            links.tell(now.tells);
+        }
         drop(host);
         if owned.changed().await.is_err() {
             return;
@@ -336,6 +340,5 @@ fn follow(shared: &Shared, now: &Owned) {
     if let Some(links) = shared.links.get() {
         let others = now.addresses.iter().filter(|(life, _)| life.node != shared.me);
         links.peers(others.map(|(life, address)| (life.clone(), address.clone())).collect());
-        links.view(now.view.version);
     }
 }

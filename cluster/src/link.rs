@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +35,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::member::Life;
+use crate::member::told::Told;
 use hello::Own;
 use peer::Peer;
 use tls::Tls;
@@ -54,8 +55,8 @@ pub trait Handler: Send + Sync + 'static {
     fn up(&self, peer: &Life);
     /// What was sent and has no answer may not have arrived.
     fn down(&self, peer: &Life);
-    /// A peer knows this version of the view; said again with each change, and each second.
-    fn heard(&self, view: u64);
+    /// A peer, or who would like to be one, tells this of itself; said again with each change, and each second.
+    fn heard(&self, from: &Life, told: Told);
 }
 
 /// Why links cannot be made.
@@ -170,8 +171,8 @@ struct Shared {
     handler: Arc<dyn Handler>,
     tls: Tls,
     queue: QueueBounds,
-    /// The version of the view that peers are told.
-    view: Arc<AtomicU64>,
+    /// What peers are told.
+    told: Arc<Mutex<Told>>,
     peers: RwLock<BTreeMap<Arc<str>, Kept>>,
     /// Grows over all peers: one that is forgotten and wanted again must not meet its own numbers.
     attempts: AtomicU64,
@@ -233,7 +234,7 @@ impl Links {
             handler,
             tls,
             queue,
-            view: Arc::default(),
+            told: Arc::default(),
             peers: RwLock::default(),
             attempts: AtomicU64::new(0),
             refusals: Mutex::default(),
@@ -294,9 +295,15 @@ impl Links {
         Kept { peer, turn, task }
     }
 
-    /// From now on peers are told of this version of the view, at once and with everything that is sent.
-    pub fn view(&self, version: u64) {
-        if self.shared.view.fetch_max(version, Ordering::AcqRel) < version {
+    /// From now on peers are told this, at once and with everything that is sent. Versions do not go back.
+    pub fn tell(&self, news: Told) {
+        let is_new = {
+            let mut told = self.shared.told.lock();
+            let before = *told;
+            *told = before.and(news);
+            *told != before
+        };
+        if is_new {
             for kept in self.shared.peers.read().values() {
                 kept.peer.lane(Class::Interactive).tell();
             }

@@ -10,6 +10,7 @@ pub mod ownership;
 pub mod row;
 pub mod sight;
 pub mod term;
+pub mod told;
 pub mod view;
 
 use std::sync::Arc;

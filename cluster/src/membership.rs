@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::member::machine::{Counts, Effect, Input, Key, Machine, Me, Over};
 use crate::member::term::Term;
+use crate::member::told::Told;
 use crate::member::view::View;
 use crate::member::{Life, Moment, Timing};
 use crate::register::{ChangeError, Register};
@@ -40,6 +41,8 @@ pub struct Owned {
     pub stopping: Arc<BTreeMap<u16, u64>>,
     /// Where the links of the members of the view are, as far as that is known.
     pub addresses: Arc<BTreeMap<Life, String>>,
+    /// What the others are to be told of it, once the host has been told what it owns.
+    pub tells: Told,
     /// How its life ended, if it did: nothing is served then.
     pub over: Option<Over>,
 }
@@ -59,7 +62,7 @@ impl Owned {
             self.addresses = Arc::new(addresses);
         }
         (self.life, self.over) = (life, over);
-        self.view = Arc::clone(machine.view());
+        (self.view, self.tells) = (Arc::clone(machine.view()), machine.tells());
         if changed {
             let owned = machine.owned();
             self.served = Arc::new(owned.map(|owned| owned.served().collect()).unwrap_or_default());
@@ -175,9 +178,9 @@ impl Membership {
         self.tell(Input::Stopped(shards.into_iter().collect())).await;
     }
 
-    /// A link's frame told of this version of the view. A hint: when too much waits it is dropped.
-    pub fn hear(&self, version: u64) {
-        let _ = self.inputs.try_send(Input::Heard(version));
+    /// Another life has told this of itself. A hint: when too much waits it is dropped.
+    pub fn hear(&self, from: &Life, told: Told) {
+        let _ = self.inputs.try_send(Input::Heard(from.clone(), told));
     }
 
     /// Leaves, shard by shard; ends with [`Over::Left`] in what is published.

@@ -1,9 +1,10 @@
 //! What travels on a stream: messages, and their bytes.
 //!
 //! ```text
-//! message = kind u8, version of the sender's view u64, body       (numbers are little-endian)
+//! message = kind u8, told, body                                   (numbers are little-endian)
+//! told    = versions of views u64: that the sender knows, has adopted, serves
 //! hello   = protocol u16, class u8, attempt u64, generation u64 and node of the sender, of the receiver, cluster
-//! frames  = (length u32, bytes)*                                  none: only the view is told
+//! frames  = (length u32, bytes)*                                  none: only to tell
 //! beat    = stamp u64                                             echo: the same stamp
 //! ```
 //! Names are their length as u8 and UTF-8.
@@ -15,11 +16,12 @@ use bytes::{Buf, BufMut, Bytes};
 use super::hello::{Hello, PROTOCOL};
 use super::{Class, FRAME_MAX};
 use crate::member::Life;
+use crate::member::told::Told;
 
 /// The longest message, bytes: one frame of the largest size. Batches are shorter.
 pub(super) const MESSAGE_MAX: usize = HEAD + FRAME_HEAD + FRAME_MAX;
 pub(super) const FRAME_HEAD: usize = 4;
-const HEAD: usize = 9;
+const HEAD: usize = 1 + 3 * 8;
 
 const HELLO: u8 = 0;
 const FRAMES: u8 = 1;
@@ -28,7 +30,7 @@ const ECHO: u8 = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    pub(super) view: u64,
+    pub(super) told: Told,
     pub(super) body: Body,
 }
 
@@ -79,7 +81,9 @@ impl Message {
             Body::Beat(_) => BEAT,
             Body::Echo(_) => ECHO,
         });
-        to.put_u64_le(self.view);
+        for version in [self.told.view, self.told.adopted, self.told.served] {
+            to.put_u64_le(version);
+        }
         match &self.body {
             Body::Hello(hello) => encode_hello(hello, to),
             Body::Frames(frames) => {
@@ -94,7 +98,8 @@ impl Message {
 
     pub(super) fn decode(mut from: Bytes) -> Result<Self, Malformed> {
         let kind = from.try_get_u8().map_err(|_| Malformed::Short)?;
-        let view = take_u64(&mut from)?;
+        let [view, adopted, served] = [take_u64(&mut from)?, take_u64(&mut from)?, take_u64(&mut from)?];
+        let told = Told { view, adopted, served };
         let body = match kind {
             HELLO => Body::Hello(decode_hello(&mut from)?),
             FRAMES => Body::Frames(decode_frames(&mut from)?),
@@ -102,7 +107,7 @@ impl Message {
             ECHO => Body::Echo(take_u64(&mut from)?),
             kind => return Err(Malformed::Kind(kind)),
         };
-        if from.has_remaining() { Err(Malformed::Long) } else { Ok(Self { view, body }) }
+        if from.has_remaining() { Err(Malformed::Long) } else { Ok(Self { told, body }) }
     }
 }
 

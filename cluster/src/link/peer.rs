@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::hello::{Hello, Own, Refusal};
@@ -15,6 +16,7 @@ use super::message::{Body, Message};
 use super::session::Inbound;
 use super::{Class, Handler, NotSent, PeerCounts, QueueBounds};
 use crate::member::Life;
+use crate::member::told::Told;
 
 /// Streams that have come and are not yet taken up by the peer's task. Beyond it they are refused; whoever dialled comes again.
 const OFFERS_MAX: usize = 8;
@@ -156,7 +158,7 @@ pub(super) struct Outbound {
     pub(super) attempt: u64,
     /// Said first.
     pub(super) hello: Option<Hello>,
-    pub(super) view: Arc<AtomicU64>,
+    pub(super) told: Arc<Mutex<Told>>,
 }
 
 impl Outbound {
@@ -165,10 +167,10 @@ impl Outbound {
         own: &Own,
         class: Class,
         attempt: u64,
-        view: &Arc<AtomicU64>,
+        told: &Arc<Mutex<Told>>,
     ) -> Self {
         let hello = Some(own.hello(&peer.life, class, attempt));
-        Self { peer: Arc::clone(peer), class, attempt, hello, view: Arc::clone(view) }
+        Self { peer: Arc::clone(peer), class, attempt, hello, told: Arc::clone(told) }
     }
 }
 
@@ -187,6 +189,6 @@ impl Stream for Outbound {
             tally.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
             tally.batches.fetch_add(u64::from(!frames.is_empty()), Ordering::Relaxed);
         }
-        Poll::Ready(body.map(|body| Message { view: self.view.load(Ordering::Acquire), body }))
+        Poll::Ready(body.map(|body| Message { told: *self.told.lock(), body }))
     }
 }

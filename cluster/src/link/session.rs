@@ -21,13 +21,14 @@ use super::tls::{ConnectError, connect};
 use super::{Class, Shared, transport};
 use crate::clock::random;
 use crate::member::Life;
+use crate::member::told::Told;
 
 /// What comes over one stream.
 pub(super) type Inbound = Pin<Box<dyn Stream<Item = Result<Message, Broken>> + Send>>;
 
 /// An attempt to make a link, or the wait for the other stream of one, is given up after this time.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(5);
-/// How often the round trip is measured and the view told.
+/// How often the round trip is measured and all is told again.
 const BEAT: Duration = Duration::from_secs(1);
 
 /// Why there is no link, or no longer one.
@@ -88,7 +89,7 @@ async fn open(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u64) -> Result<Pa
     let wire = connect(&shared.tls, &peer.life.node, &peer.addr).await?;
     let connection = transport::Connection::over(wire).await?;
     let stream = async |class| {
-        let outbound = Outbound::new(peer, &shared.own, class, attempt, &shared.view);
+        let outbound = Outbound::new(peer, &shared.own, class, attempt, &shared.told);
         let mut inbound = connection.stream(outbound).await?;
         let answer = inbound.next().await.ok_or(Broken::Ended)??;
         let Body::Hello(hello) = answer.body else {
@@ -96,7 +97,7 @@ async fn open(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u64) -> Result<Pa
         };
         let judged = shared.own.answered(&shared.own.hello(&peer.life, class, attempt), &hello);
         shared.count(judged)?;
-        shared.handler.heard(answer.view);
+        shared.handler.heard(&peer.life, answer.told);
         Ok::<_, Broken>(inbound)
     };
     Ok(Pair { attempt, interactive: stream(Class::Interactive).await?, bulk: stream(Class::Bulk).await? })
@@ -168,7 +169,7 @@ async fn talk<T>(
     let mut replaced = std::pin::pin!(replaced);
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut known_view = 0;
+    let mut known = Told::default();
     loop {
         let (class, message) = tokio::select! {
             message = interactive.next() => (Class::Interactive, message),
@@ -181,9 +182,9 @@ async fn talk<T>(
         };
         let message = message.ok_or(Broken::Ended)??;
         // Said again with each beat, so that a listener who missed it hears it a second later.
-        if message.view != known_view || matches!(message.body, Body::Beat(_)) {
-            known_view = message.view;
-            shared.handler.heard(message.view);
+        if message.told != known || matches!(message.body, Body::Beat(_)) {
+            known = message.told;
+            shared.handler.heard(&peer.life, message.told);
         }
         take(shared, peer, class, message.body)?;
     }
@@ -228,18 +229,18 @@ fn judge(
     first: Result<Message, Broken>,
     inbound: Inbound,
 ) -> Result<Outbound, Refusal> {
-    let (view, hello) = match first {
-        Ok(Message { view, body: Body::Hello(hello) }) => (view, hello),
+    let (told, hello) = match first {
+        Ok(Message { told, body: Body::Hello(hello) }) => (told, hello),
         Ok(_) => return Err(Refusal::NoHello("something else comes first")),
         Err(Broken::Malformed(Malformed::Protocol(version))) => return Err(Refusal::Protocol(version)),
         Err(_) => return Err(Refusal::NoHello("what comes first cannot be read")),
     };
     shared.own.greeted(&hello, is_certified)?;
     // It is a node of this cluster: what it knows of the view counts, also when it is not yet a member here, or no longer.
-    shared.handler.heard(view);
+    shared.handler.heard(&hello.from, told);
     let peer = shared.find(&hello.from)?;
     peer.offer(&hello, inbound)?;
-    Ok(Outbound::new(&peer, &shared.own, hello.class, hello.attempt, &shared.view))
+    Ok(Outbound::new(&peer, &shared.own, hello.class, hello.attempt, &shared.told))
 }
 
 impl Shared {

@@ -19,6 +19,7 @@ use super::queue::{BATCH, Queue};
 use super::tls::{Tls, TlsFiles};
 use super::{Class, FRAME_MAX, Handler, LinkSettings, Links, NotSent, QueueBounds, Security};
 use crate::member::Life;
+use crate::member::told::Told;
 
 fn life(node: &str, generation: u64) -> Life {
     Life { node: node.into(), generation }
@@ -51,7 +52,7 @@ fn messages_are_read_as_they_were_written() {
         Body::Echo(u64::MAX),
     ];
     for body in bodies {
-        let message = Message { view: 11, body };
+        let message = Message { told: Told { view: 11, adopted: 10, served: 9 }, body };
         let bytes = encoded(&message);
         assert!(bytes.len() <= MESSAGE_MAX);
         assert_eq!(Message::decode(bytes.clone()), Ok(message.clone()));
@@ -62,7 +63,7 @@ fn messages_are_read_as_they_were_written() {
 
 #[test]
 fn whatever_is_cut_or_altered_is_an_error_or_another_message() {
-    let whole = encoded(&Message { view: 1, body: Body::Hello(hello()) });
+    let whole = encoded(&Message { told: Told::default(), body: Body::Hello(hello()) });
     for end in 0..whole.len() {
         assert_eq!(Message::decode(whole.slice(..end)), Err(Malformed::Short), "{end} bytes");
     }
@@ -74,8 +75,7 @@ fn whatever_is_cut_or_altered_is_an_error_or_another_message() {
             let _read = Message::decode(altered.into());
         }
     }
-    let of_kind =
-        |kind: u8, rest: &[u8]| Message::decode([&[kind, 0, 0, 0, 0, 0, 0, 0, 0], rest].concat().into());
+    let of_kind = |kind: u8, rest: &[u8]| Message::decode([&[kind][..], &[0; 24], rest].concat().into());
     assert_eq!(of_kind(4, &[]), Err(Malformed::Kind(4)));
     assert_eq!(of_kind(1, &[255, 255, 255, 255]), Err(Malformed::TooLarge));
     assert_eq!(of_kind(1, &[2, 0, 0, 0, 1]), Err(Malformed::Short));
@@ -86,7 +86,7 @@ fn whatever_is_cut_or_altered_is_an_error_or_another_message() {
 #[test]
 fn a_small_frame_does_not_keep_its_batch() {
     let frames = vec![Bytes::from(vec![1; 100]), Bytes::from(vec![2; 10_000])];
-    let bytes = encoded(&Message { view: 0, body: Body::Frames(frames) });
+    let bytes = encoded(&Message { told: Told::default(), body: Body::Frames(frames) });
     let batch = bytes.as_ptr_range();
     let Ok(Message { body: Body::Frames(frames), .. }) = Message::decode(bytes.clone()) else {
         panic!("frames were written");
@@ -263,7 +263,7 @@ impl Handler for Nobody {
 
     fn down(&self, _: &Life) {}
 
-    fn heard(&self, _: u64) {
+    fn heard(&self, _: &Life, _: Told) {
         panic!("a liar is believed");
     }
 }

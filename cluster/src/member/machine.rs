@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::asked::Asked;
 use super::ownership::Ownership;
 use super::term::Term;
+use super::told::Told;
 use super::view::{View, watched};
 use super::{Life, Moment, Timing};
 use crate::register::{ChangeError, Held};
@@ -78,8 +79,8 @@ pub enum Input {
     },
     /// The cells that shards had under these epochs, and that were to stop, have stopped; nothing of them is under way.
     Stopped(Vec<(u16, u64)>),
-    /// A frame of a link told of this version of the view.
-    Heard(u64),
+    /// A life of another node has told this of itself over a link. A hint: it may come late, or not at all.
+    Heard(Life, Told),
     /// The node is to leave, shard by shard.
     Leave,
 }
@@ -151,6 +152,8 @@ pub struct Machine {
     /// Counts changes of what is owned.
     changes: u64,
     peers: BTreeMap<Arc<str>, Peer>,
+    /// What members of the view have told, with the generations that told it.
+    told: BTreeMap<Arc<str>, (u64, Told)>,
     /// Those whom this node watches under the view.
     watched: BTreeSet<Arc<str>>,
     busy: BTreeSet<Key>,
@@ -185,6 +188,7 @@ impl Machine {
             owned: None,
             changes: 0,
             peers: BTreeMap::new(),
+            told: BTreeMap::new(),
             watched: BTreeSet::new(),
             busy: BTreeSet::new(),
             leaving: false,
@@ -260,7 +264,7 @@ impl Machine {
                     self.changes += u64::from(stopped.count() > 0);
                 }
             }
-            Input::Heard(version) => self.behind |= version > self.view.version,
+            Input::Heard(from, told) => self.hear(&from, told),
             Input::Leave => self.leaving = true,
         }
         self.go_on(now, &mut effects);
@@ -310,8 +314,11 @@ impl Machine {
         }
         self.view = Arc::new(view);
         self.peers.retain(|node, _| self.view.member(node).is_some());
-        // Who has adopted it, and where those are who are new in it, is to be known soon.
-        (self.look_due_ms, self.round_due_ms) = (0, 0);
+        self.told.retain(|node, _| self.view.member(node).is_some());
+        // Who has adopted it is told; where those are who are new in it is in their rows.
+        if self.view.members.iter().any(|member| self.row(&member.life).is_none()) {
+            (self.look_due_ms, self.round_due_ms) = (0, 0);
+        }
         self.settled_ms = None;
         effects.push(Effect::Seen(Arc::clone(&self.view)));
         let Some(life) = self.own.life() else { return };
@@ -475,9 +482,10 @@ impl Machine {
             let row = self.row(life).filter(|row| row.generation == life.generation);
             row.is_some_and(|row| self.view.is_empty_leaver(life, row.adopted))
         };
-        // Others see a little later than this node that they may start: the next step must not overtake them.
-        let settled = self.settled_ms.is_some_and(|since| now.boot_ms >= since + 2 * self.timing.look_ms);
-        if !settled {
+        // Steps follow each other no faster than that: whoever gains shards has cells to start and logs to read beside its work. Others see
+        // a little later than this node that they may start: unless they say that they have, the next step must not overtake them.
+        let since = if self.all_serve() { self.changed_ms } else { self.settled_ms? + self.timing.look_ms };
+        if self.settled_ms.is_none() || now.boot_ms < since + self.timing.look_ms {
             return None;
         }
         if let Some(leaver) = lives().find(|life| empty(life)) {

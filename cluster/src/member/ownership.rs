@@ -184,7 +184,7 @@ fn turn(now: Option<Shard>, mine: bool) -> Option<Shard> {
     }
 }
 
-/// What one member's row says to who waits for its adoption of a view.
+/// What is known of one member, for whoever waits for its adoption of a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adoption {
     /// It has adopted that view, or can do nothing more.
@@ -196,19 +196,36 @@ pub enum Adoption {
     Later,
 }
 
-/// Judges one member's row.
+/// What is known of a member's adoption of views.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// Its row, which may be that of another life.
+    pub row: Option<&'a Row>,
+    /// What this very life has told, see [`super::told::Told::adopted`]; 0 for nothing.
+    pub told: u64,
+}
+
+/// Judges what is known of one member.
 #[must_use]
-pub fn adoption(life: &Life, row: Option<&Row>, version: u64) -> Adoption {
-    match row {
-        Some(row) if row.ends(life) => Adoption::Done,
-        Some(row) if row.generation == life.generation && row.adopted == version => Adoption::Done,
-        Some(row) if row.generation == life.generation && row.adopted > version => Adoption::Later,
-        Some(_) | None => Adoption::Missing,
+pub fn adoption(life: &Life, known: Known<'_>, version: u64) -> Adoption {
+    let Known { row, told } = known;
+    if row.is_some_and(|row| row.ends(life)) {
+        return Adoption::Done;
+    }
+    let written = row.filter(|row| row.generation == life.generation).map_or(0, |row| row.adopted);
+    // That it adopted this view stays true when it has adopted a later one: what it then serves again it does not start before the others
+    // have adopted that one.
+    if written == version || told == version {
+        Adoption::Done
+    } else if written.max(told) > version {
+        Adoption::Later
+    } else {
+        Adoption::Missing
     }
 }
 
 /// True when every life in the view has adopted just this view or is over: then what it gives may be started.
-pub fn is_adopted<'a>(view: &View, row: impl Fn(&Life) -> Option<&'a Row>) -> bool {
+pub fn is_adopted<'a>(view: &View, known: impl Fn(&Life) -> Known<'a>) -> bool {
     let mut lives = view.members.iter().map(|member| &member.life);
-    lives.all(|life| adoption(life, row(life), view.version) == Adoption::Done)
+    lives.all(|life| adoption(life, known(life), view.version) == Adoption::Done)
 }

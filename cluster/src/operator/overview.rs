@@ -7,7 +7,7 @@ use conversa_engine::ids::SHARDS;
 
 use crate::member::Life;
 use crate::member::asked::Asked;
-use crate::member::ownership::{Adoption, adoption};
+use crate::member::ownership::{Adoption, Known, adoption};
 use crate::member::row::Row;
 use crate::member::view::{Member, Standing, View};
 use crate::place::owner;
@@ -92,7 +92,8 @@ impl Overview {
         }
         for seen in &mut members {
             seen.shards = shares.get(&seen.life.node).copied().unwrap_or(0);
-            seen.missing = adoption(&seen.life, seen.row.as_ref(), view.version) != Adoption::Done;
+            seen.missing = adoption(&seen.life, Known { row: seen.row.as_ref(), told: 0 }, view.version)
+                != Adoption::Done;
         }
         Self { at_ms, version: view.version, members }
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use conversa_cluster::link::{Class, LinkError, LinkSettings, Security, TlsError, TlsFiles};
 use conversa_cluster::member::Life;
+use conversa_cluster::member::told::Told as News;
 
 use crate::world::{Authority, Node, Told, frame, life, link, settings, up};
 
@@ -113,7 +114,7 @@ async fn another_cluster_is_refused() {
     }
     assert!(b.recorder.told().is_empty());
     // What it knows of a view is of another cluster's.
-    b.recorder.until_heard(0).await;
+    b.recorder.until_heard(News::default()).await;
 }
 
 #[tokio::test]

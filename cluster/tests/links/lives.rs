@@ -3,7 +3,7 @@
 use conversa_cluster::link::{Class, NotSent};
 use conversa_cluster::member::Life;
 
-use crate::world::{Line, Node, Told, Wire, frame, link, up};
+use crate::world::{Line, Node, Told, Wire, frame, knows, link, up};
 
 /// The ups and downs, in order.
 fn states(node: &Node) -> Vec<Told> {
@@ -53,7 +53,7 @@ async fn a_later_life_is_taken_when_the_view_has_it() {
     b.wants(&a);
     // The view of a is behind: it has the earlier life of b, and of itself the later tells nothing.
     a.links.peers(vec![(Life { node: "b".into(), generation: 1 }, b.addr())]);
-    b.links.view(9);
+    b.links.tell(knows(9));
     while b.refusals("not_me") == 0 {
         tokio::task::yield_now().await;
     }
@@ -66,9 +66,9 @@ async fn a_later_life_is_taken_when_the_view_has_it() {
 #[tokio::test]
 async fn who_is_no_member_is_refused_and_heard() {
     let (a, b) = (Node::start("a", 1).await, Node::start("b", 1).await);
-    a.links.view(12);
+    a.links.tell(knows(12));
     a.wants(&b);
-    b.recorder.until_heard(12).await;
+    b.recorder.until_heard(knows(12)).await;
     while b.refusals("not_a_member") == 0 {
         tokio::task::yield_now().await;
     }
@@ -122,8 +122,8 @@ async fn a_link_is_up_again_only_when_its_end_was_told() {
         // Time for a link to be made, and more.
         up(&one, &third).await;
         for view in 1..100 {
-            one.links.view(view);
-            third.recorder.until_heard(view).await;
+            one.links.tell(knows(view));
+            third.recorder.until_heard(knows(view)).await;
         }
         one.recorder.open_gate();
         let is_up =

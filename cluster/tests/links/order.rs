@@ -2,7 +2,7 @@
 
 use conversa_cluster::link::{Class, FRAME_MAX, NotSent, QueueBounds};
 
-use crate::world::{Node, Told, frame, life, link, settings};
+use crate::world::{Node, Told, frame, knows, life, link, settings};
 
 const MIB: usize = 1024 * 1024;
 
@@ -131,15 +131,15 @@ async fn what_cannot_be_sent_says_why() {
 #[tokio::test]
 async fn the_view_is_told_with_hellos_and_when_it_changes() {
     let (a, b) = (Node::start("a", 1).await, Node::start("b", 1).await);
-    a.links.view(3);
+    a.links.tell(knows(3));
     link(&a, &b).await;
-    b.recorder.until_heard(3).await;
-    b.links.view(4);
-    a.recorder.until_heard(4).await;
-    a.links.view(5);
+    b.recorder.until_heard(knows(3)).await;
+    b.links.tell(knows(4));
+    a.recorder.until_heard(knows(4)).await;
+    a.links.tell(knows(5));
     // Views do not go back.
-    a.links.view(2);
-    b.recorder.until_heard(5).await;
+    a.links.tell(knows(2));
+    b.recorder.until_heard(knows(5)).await;
 }
 
 #[tokio::test]

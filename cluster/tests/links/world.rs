@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -11,6 +10,7 @@ use conversa_cluster::link::{
     Class, Handler, LinkError, LinkSettings, Links, PeerCounts, QueueBounds, Security, TlsFiles,
 };
 use conversa_cluster::member::Life;
+use conversa_cluster::member::told::Told as News;
 use parking_lot::{Condvar, Mutex};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +20,11 @@ use tokio::time::timeout;
 
 /// Whatever is awaited comes within this time, or the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a node may tell that knows this version of the view.
+pub(crate) fn knows(view: u64) -> News {
+    News { view, adopted: view - 1, served: view / 2 }
+}
 
 pub(crate) fn life(node: &str, generation: u64) -> Life {
     Life { node: node.into(), generation }
@@ -49,7 +54,7 @@ pub(crate) enum Told {
 #[derive(Default)]
 pub(crate) struct Recorder {
     told: Mutex<Vec<Told>>,
-    view: AtomicU64,
+    heard: Mutex<News>,
     changed: Notify,
     shut: Mutex<bool>,
     opened: Condvar,
@@ -84,8 +89,8 @@ impl Recorder {
         self.until(&format!("{told:?}"), |all| all.contains(&told)).await;
     }
 
-    pub(crate) async fn until_heard(&self, view: u64) {
-        self.wait(&format!("view {view}"), || self.view.load(Ordering::SeqCst) == view).await;
+    pub(crate) async fn until_heard(&self, news: News) {
+        self.wait(&format!("{news:?}"), || *self.heard.lock() == news).await;
     }
 
     async fn wait(&self, what: &str, is_so: impl Fn() -> bool) {
@@ -143,8 +148,8 @@ impl Handler for Recorder {
         self.tell(Told::Down(peer.clone()));
     }
 
-    fn heard(&self, view: u64) {
-        self.view.store(view, Ordering::SeqCst);
+    fn heard(&self, _: &Life, news: News) {
+        *self.heard.lock() = news;
         self.changed.notify_waiters();
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use conversa_actors::port::StoreError;
 use conversa_cluster::member::machine::{Key, Me, Over};
+use conversa_cluster::member::told::Told;
 use conversa_cluster::member::view::View;
 use conversa_cluster::member::{Life, Moment, Timing};
 use conversa_cluster::membership::{LeaseClock, Membership, Owned};
@@ -91,6 +92,8 @@ struct Node {
     line: Arc<Line>,
     skew: Arc<Skew>,
     held: bool,
+    /// What it has told the others.
+    told: Told,
 }
 
 /// The cluster.
@@ -100,6 +103,8 @@ pub(crate) struct Cluster {
     begun: Instant,
     nodes: BTreeMap<&'static str, Node>,
     started: u64,
+    /// Nodes have links, over which they tell each other of themselves.
+    pub(crate) linked: bool,
 }
 
 impl Cluster {
@@ -110,6 +115,7 @@ impl Cluster {
             begun: Instant::now(),
             nodes: BTreeMap::new(),
             started: 0,
+            linked: false,
         }
     }
 
@@ -143,7 +149,7 @@ impl Cluster {
         let clock = self.clock(Arc::clone(&skew));
         let membership = Membership::start(register, me, SHARDS, Timing::default(), clock);
         let owned = membership.owned();
-        Node { membership, owned, line, skew, held: false }
+        Node { membership, owned, line, skew, held: false, told: Told::default() }
     }
 
     /// The clock of a machine without a node.
@@ -225,6 +231,7 @@ impl Cluster {
             if news {
                 self.check();
                 self.stop_cells().await;
+                self.tell();
             }
         }
     }
@@ -237,6 +244,24 @@ impl Cluster {
             for shard in at_work {
                 let other = owners[usize::from(*shard)].replace(*name);
                 assert_eq!(other, None, "shard {shard} is also {name}'s");
+            }
+        }
+    }
+
+    /// Each node tells the others what is new of it.
+    fn tell(&mut self) {
+        if !self.linked {
+            return;
+        }
+        let mut news = Vec::new();
+        for node in self.nodes.values_mut() {
+            let owned = node.owned.borrow();
+            let before = std::mem::replace(&mut node.told, owned.tells);
+            news.extend(owned.life.clone().filter(|_| before != owned.tells).map(|life| (life, owned.tells)));
+        }
+        for (from, told) in news {
+            for node in self.nodes.values() {
+                node.membership.hear(&from, told);
             }
         }
     }
@@ -290,7 +315,16 @@ impl Cluster {
 
     /// That many nodes, each with its share.
     pub(crate) async fn of(names: &[&'static str]) -> Self {
-        let mut cluster = Self::new();
+        Self::new().with(names).await
+    }
+
+    /// The same, with links.
+    pub(crate) async fn of_linked(names: &[&'static str]) -> Self {
+        Self { linked: true, ..Self::new() }.with(names).await
+    }
+
+    async fn with(self, names: &[&'static str]) -> Self {
+        let mut cluster = self;
         for node in names {
             cluster.start(node);
             cluster.pass(500).await;

@@ -54,6 +54,20 @@ async fn a_node_that_leaves_hands_everything_over_in_small_steps_and_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_told_over_links_makes_a_planned_change_quick() {
+    let mut cluster = Cluster::of_linked(THREE).await;
+    let first = cluster.version();
+    cluster.leave("n1").await;
+    let waited = cluster.until("it has left", 2 * MOVED_MS, |cluster| cluster.over("n1").is_some()).await;
+    let (most, views) = cluster.moves(first);
+    println!("with links: left after {waited} ms, in {views} views, which move at most {most} shards");
+    // Without them each view waits for rows that are looked at now and then, and for others to look too: about 900 ms.
+    assert!(waited < views as u64 * 500, "{waited} ms");
+    assert!(most <= MOVES_MAX && cluster.all_served());
+    assert_eq!(cluster.revocations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_leave_at_once_and_the_last_one_leaves_too() {
     let mut cluster = Cluster::of(THREE).await;
     cluster.leave("n1").await;

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use conversa_cluster::member::ownership::{Ownership, is_adopted};
+use conversa_cluster::member::ownership::{Known, Ownership, is_adopted};
 use conversa_cluster::member::row::Row;
 use conversa_cluster::member::sight::Sight;
 use conversa_cluster::member::term::Term;
@@ -238,8 +238,21 @@ impl Model {
             }
             Act::Drop { process } => self.drop_cell(&mut state, process),
         };
+        self.tell(&mut state);
         self.simplify(&mut state);
         (done && state != *before).then_some(state)
+    }
+
+    /// What a process has adopted it tells over links at once, before its row says so.
+    fn tell(&self, state: &mut State) {
+        for of in state.processes.iter().filter(|of| of.version != OVER) {
+            if let Some(held) = &mut state.rows[self.name(&of.life)]
+                && held.row.generation == of.life.generation
+                && let Some(adopted) = of.owned.adopted()
+            {
+                held.ever |= bit(adopted);
+            }
+        }
     }
 
     /// Makes one state of those that differ in nothing that matters: how often a row was renewed, how long ago something lapsed. The most
@@ -449,11 +462,11 @@ impl Model {
         }
         let rows: Vec<Option<Row>> =
             state.rows.iter().map(|held| self.as_read(held.as_ref()?, view.version)).collect();
-        let adopted = is_adopted(&view, |life| rows[self.name(life)].as_ref());
+        let adopted = is_adopted(&view, |life| Known { row: rows[self.name(life)].as_ref(), told: 0 });
         (adopted || self.lacks(Rule::Barrier)) && !state.processes[process].owned.start().is_empty()
     }
 
-    /// A row as somebody who waits for the adoption of that view may have read it last.
+    /// A row as somebody who waits for the adoption of that view may have read it last, or what it was told.
     fn as_read(&self, held: &Held, version: u64) -> Option<Row> {
         let mut row = held.row.clone();
         let later = self.lacks(Rule::BarrierIsExact) && row.adopted >= version;

@@ -56,7 +56,8 @@ pub(crate) struct Process {
 pub(crate) struct Held {
     pub(crate) version: u64,
     pub(crate) row: Row,
-    /// Views that it was ever seen to have adopted, a bit each: rows are read one after the other, so who reads may have seen any.
+    /// Views that it was ever seen to have adopted, or has told so, a bit each: rows are read one after the other and what is told comes
+    /// late, so who waits may know of any.
     pub(crate) ever: u32,
     /// What the most patient watcher has seen of it.
     pub(crate) sight: Option<Sight>,

@@ -134,7 +134,7 @@ pub(super) enum Event {
     Down(usize, usize, u64),
     /// Somebody has not answered for long.
     Suspect(usize, usize, u64),
-    /// A frame arrives.
+    /// A frame arrives, or what another node tells of itself.
     Frame(links::Frame),
     /// The store does something for a node.
     Op(Life, journal::Op),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use conversa_benches::clock;
 use conversa_cluster::link::{Class, Handler, LinkSettings, Links, NotSent, QueueBounds, Security, TlsFiles};
 use conversa_cluster::member::Life;
+use conversa_cluster::member::told::Told;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -44,7 +45,7 @@ impl Handler for Answerer {
 
     fn up(&self, _: &Life) {}
     fn down(&self, _: &Life) {}
-    fn heard(&self, _: u64) {}
+    fn heard(&self, _: &Life, _: Told) {}
 }
 
 /// Hands answers on.
@@ -66,7 +67,7 @@ impl Handler for Asker {
         self.up.send_replace(false);
     }
 
-    fn heard(&self, _: u64) {}
+    fn heard(&self, _: &Life, _: Told) {}
 }
 
 fn life(node: &str) -> Life {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Effect, Key, Machine};
-use crate::member::ownership::{Adoption, Ownership, adoption, is_adopted};
+use crate::member::ownership::{Adoption, Known, Ownership, adoption, is_adopted};
 use crate::member::row::Row;
 use crate::member::sight::Sight;
+use crate::member::told::Told;
 use crate::member::view::Member;
 use crate::member::{Life, Moment};
 use crate::register::Held;
@@ -90,9 +91,52 @@ impl Machine {
         }
     }
 
-    /// True when everybody has adopted the view that is known. That of this node counts once its row says so.
+    /// What is told of somebody who is no member here counts only for the view: who that is will be seen there.
+    pub(super) fn hear(&mut self, from: &Life, told: Told) {
+        self.behind |= told.view > self.view.version;
+        if self.view.life(from).is_none() || from.node == self.own.me.node {
+            return;
+        }
+        let known = self.told.entry(Arc::clone(&from.node)).or_default();
+        let earlier = if known.0 == from.generation { known.1 } else { Told::default() };
+        *known = (from.generation, earlier.and(told));
+    }
+
+    /// What this node tells of itself.
+    #[must_use]
+    pub fn tells(&self) -> Told {
+        let view = self.view.version;
+        let Some(owned) = self.owned.as_ref().filter(|_| self.over.is_none()) else {
+            return Told { view, ..Told::default() };
+        };
+        let adopted = owned.adopted().unwrap_or_default();
+        Told { view, adopted, served: if owned.awaits() { 0 } else { adopted } }
+    }
+
+    /// What a life has told, this node's own among them.
+    fn told(&self, life: &Life) -> Told {
+        if life.node == self.own.me.node {
+            return self.tells();
+        }
+        let told = self.told.get(&life.node).filter(|(generation, _)| *generation == life.generation);
+        told.map_or_else(Told::default, |(_, told)| *told)
+    }
+
+    fn known(&self, life: &Life) -> Known<'_> {
+        Known { row: self.row(life), told: self.told(life).adopted }
+    }
+
+    /// True when everybody has adopted the view that is known.
     pub(super) fn is_settled(&self) -> bool {
-        !self.behind && is_adopted(&self.view, |life| self.row(life))
+        !self.behind && is_adopted(&self.view, |life| self.known(life))
+    }
+
+    /// True when everybody has said that it serves what the view places on it, or is over.
+    pub(super) fn all_serve(&self) -> bool {
+        let mut lives = self.view.members.iter().map(|member| &member.life);
+        lives.all(|life| {
+            self.told(life).served >= self.view.version || self.row(life).is_some_and(|row| row.ends(life))
+        })
     }
 
     /// Where the links of the members of the view are, as far as that is known.
@@ -111,7 +155,7 @@ impl Machine {
     pub fn missing(&self) -> Vec<Life> {
         let lives = self.view.members.iter().map(|member| &member.life);
         lives
-            .filter(|life| adoption(life, self.row(life), self.view.version) != Adoption::Done)
+            .filter(|life| adoption(life, self.known(life), self.view.version) != Adoption::Done)
             .cloned()
             .collect()
     }

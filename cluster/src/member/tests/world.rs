@@ -8,8 +8,9 @@ use bytes::Bytes;
 use crate::member::asked::Asked;
 use crate::member::machine::{Effect, Input, Key, Machine, Me, Over};
 use crate::member::row::Row;
+use crate::member::told::Told;
 use crate::member::view::View;
-use crate::member::{Moment, Timing};
+use crate::member::{Life, Moment, Timing};
 use crate::place::WEIGHT_ONE;
 use crate::register::{ChangeError, Held};
 
@@ -44,6 +45,7 @@ enum Post {
     Ask { effect: Effect, unanswered: bool },
     Answer { input: Input },
     Stopped { shard: u16, epoch: u64 },
+    Heard { from: Life, told: Told },
 }
 
 struct Process {
@@ -59,6 +61,8 @@ struct Process {
     wall_ahead: u64,
     /// What runs, and under which epoch.
     cells: BTreeMap<u16, u64>,
+    /// What it has told the others.
+    told: Told,
 }
 
 impl Process {
@@ -98,6 +102,8 @@ pub(super) struct World {
     chance: Chance,
     /// Machines are stopped by hypervisors here; elsewhere clocks are set back. Both at once is beyond what a lease can bear.
     virtual_machines: bool,
+    /// What nodes tell each other arrives.
+    links: bool,
     values: BTreeMap<String, Held>,
     processes: Vec<Process>,
     /// By process, and when it is due.
@@ -118,6 +124,7 @@ impl World {
         Self {
             now: HOUR_MS,
             virtual_machines: chance.one_in(2),
+            links: chance.one_in(2),
             chance,
             values: BTreeMap::new(),
             processes: Vec::new(),
@@ -144,6 +151,7 @@ impl World {
             stopped_by_hypervisor: false,
             wall_ahead: HOUR_MS + self.chance.below(1_000),
             cells: BTreeMap::new(),
+            told: Told::default(),
         });
     }
 
@@ -190,6 +198,23 @@ impl World {
                     }
                 }
                 Effect::Seen(view) => self.tally.views = self.tally.views.max(view.version),
+            }
+        }
+        self.tell(place);
+    }
+
+    /// What a process has to tell goes to the others, late or not at all; in every other world there are no links.
+    fn tell(&mut self, place: usize) {
+        let Process { id: own, machine, told: before, .. } = &mut self.processes[place];
+        let (own, told) = (*own, machine.tells());
+        let changed = std::mem::replace(before, told) != told;
+        let Some(from) = machine.life().filter(|_| changed && self.links) else { return };
+        let others: Vec<u64> = self.processes.iter().map(|of| of.id).filter(|id| *id != own).collect();
+        for id in others {
+            let late = self.faults && self.chance.one_in(8);
+            let at = self.now + 1 + self.chance.below(if late { 8_000 } else { 10 });
+            if !(self.faults && self.chance.one_in(8)) {
+                self.post.push((at, id, Post::Heard { from: from.clone(), told }));
             }
         }
     }
@@ -256,8 +281,10 @@ impl World {
             7 => self.ask_to_leave(node),
             8 => self.start(node),
             9 => {
-                let version = self.values.get(&Key::View.name()).map_or(0, |held| held.version);
-                self.step(place, Input::Heard(version));
+                // From somebody who is no member.
+                let view = self.values.get(&Key::View.name()).map_or(0, |held| held.version);
+                let nobody = Life { node: "nobody".into(), generation: 1 };
+                self.step(place, Input::Heard(nobody, Told { view, ..Told::default() }));
             }
             // Everybody at once.
             _ => {
@@ -335,6 +362,7 @@ impl World {
                 }
                 self.step(place, Input::Stopped(vec![(shard, epoch)]));
             }
+            Post::Heard { from, told } => self.step(place, Input::Heard(from, told)),
             Post::Ask { .. } => {}
         }
     }

@@ -3,10 +3,13 @@
 
 use bytes::Bytes;
 use conversa_actors::port::mesh::Class;
+use conversa_cluster::member;
+use conversa_cluster::member::machine::Input;
+use conversa_cluster::member::told::Told;
 use conversa_engine::time::Time;
 
 use super::porch::name;
-use super::{Event, Life};
+use super::{Event, Life, NODES};
 use crate::sim::World;
 use crate::sim::agenda::Action;
 
@@ -30,13 +33,22 @@ pub(super) struct Link {
     last: [[Time; 2]; 2],
 }
 
-/// A frame on its way.
+/// What a link carries.
+#[derive(Debug)]
+enum Said {
+    /// What hosts have for each other.
+    Frame(Bytes),
+    /// What a life tells of itself.
+    Told(member::Life, Told),
+}
+
+/// Something on its way.
 #[derive(Debug)]
 pub(in crate::sim) struct Frame {
     from: usize,
     pub(super) to: usize,
     attempt: u64,
-    frame: Bytes,
+    said: Said,
 }
 
 fn pair(n: usize, m: usize) -> (usize, usize) {
@@ -84,6 +96,9 @@ impl World {
                 far.up(self.porch(at), &name(peer));
             }
         }
+        // They say it when they say hello.
+        self.tell_others(n);
+        self.tell_others(m);
     }
 
     /// A link breaks: each end notices later.
@@ -139,28 +154,46 @@ impl World {
         let frames = others.take_out();
         let busy = !frames.is_empty();
         for (to, class, frame) in frames {
-            let most = self.all().ills.link_ms_max;
-            let ms = self.chance.between(0, most);
-            let clear = self.all().cuts.get(&(n, to)).copied().unwrap_or(self.now).max(self.now);
-            let Some(link) = self.all().links.get_mut(&pair(n, to)) else { continue };
-            let last = &mut link.last[usize::from(n > to)][usize::from(class == Class::Bulk)];
-            let at = clear.after_ms(ms).max(*last);
-            *last = at;
-            let frame = Frame { from: n, to, attempt: link.attempt, frame };
-            self.agenda.put(at, Action::Cluster(Event::Frame(frame)));
+            self.carry(n, to, class, Said::Frame(frame));
         }
         busy
     }
 
+    /// Tells all linked nodes what a node has to tell of itself.
+    pub(super) fn tell_others(&mut self, n: usize) {
+        let Some(member) = &self.nodes[n].member else { return };
+        let (Some(life), told) = (member.machine.life(), member.machine.tells()) else { return };
+        for to in (0..NODES).filter(|to| *to != n) {
+            self.carry(n, to, Class::Interactive, Said::Told(life.clone(), told));
+        }
+    }
+
+    fn carry(&mut self, n: usize, to: usize, class: Class, said: Said) {
+        let most = self.all().ills.link_ms_max;
+        let ms = self.chance.between(0, most);
+        let clear = self.all().cuts.get(&(n, to)).copied().unwrap_or(self.now).max(self.now);
+        let Some(link) = self.all().links.get_mut(&pair(n, to)) else { return };
+        let last = &mut link.last[usize::from(n > to)][usize::from(class == Class::Bulk)];
+        let at = clear.after_ms(ms).max(*last);
+        *last = at;
+        let frame = Frame { from: n, to, attempt: link.attempt, said };
+        self.agenda.put(at, Action::Cluster(Event::Frame(frame)));
+    }
+
     pub(super) fn frame(&mut self, frame: Frame) {
-        let Frame { from, to, attempt, frame } = frame;
+        let Frame { from, to, attempt, said } = frame;
         let end = usize::from(to > from);
         let life = self.nodes[to].life;
         let arrives = self.all().links.get(&pair(from, to)).is_some_and(|link| {
             link.attempt == attempt && link.up[end] && link.lives[end] == life && !(link.broken && link.lost)
         });
         let Some(far) = self.far(to).filter(|_| arrives) else { return };
-        self.all().tally.frames += 1;
-        far.received(self.porch(to), &name(from), frame);
+        match said {
+            Said::Frame(frame) => {
+                self.all().tally.frames += 1;
+                far.received(self.porch(to), &name(from), frame);
+            }
+            Said::Told(life, told) => self.machine(to, Input::Heard(life, told)),
+        }
     }
 }

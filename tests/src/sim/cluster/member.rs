@@ -291,6 +291,7 @@ impl World {
             let ms = self.chance.between(0, self.rates.store_ms_max);
             self.put(ms, Event::Wakes(life, gain));
         }
+        self.tell_others(n);
     }
 
     /// As `Host::let_go`.
