@@ -41,6 +41,8 @@ use crate::ticket::Tickets;
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How often streams whose time is over are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How long clients have to leave a node that cannot serve.
+const CUT_OFF: Duration = Duration::from_millis(500);
 /// How often a node looks whether it has its place in its cluster.
 const LOOK: Duration = Duration::from_millis(250);
 /// How often a node of a cluster looks for settings of which no notice came.
@@ -82,9 +84,16 @@ impl Edge {
         self.draining.load(Ordering::Relaxed) || self.cut_off.load(Ordering::Relaxed)
     }
 
-    /// How long clients have to leave when the node stops.
+    /// How long clients have to leave when the node stops, or cannot serve: then there is nothing to wait for.
     pub(crate) fn drain(&self) -> Duration {
-        self.drain
+        if self.cut_off.load(Ordering::Relaxed) { self.drain.min(CUT_OFF) } else { self.drain }
+    }
+
+    /// Waits until nobody new is let in.
+    pub(crate) async fn drains(&self) {
+        while !self.draining() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// True while the store cannot write: nothing is accepted then.

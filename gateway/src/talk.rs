@@ -33,6 +33,7 @@ use crate::server::Edge;
 use crate::stream::{Hold, Sent, Stream};
 use crate::transport::Transport;
 use crate::wire::{self, Bye, Head, encode};
+use catch_up::{Read, Reading};
 use pace::{Bucket, Refusals};
 
 /// Silence after which the server pings.
@@ -102,6 +103,8 @@ pub(crate) struct Talk {
     /// The node wants the client to go: when it must have gone.
     leave_by: Option<Instant>,
     frames: Vec<Bytes>,
+    /// What is being read for the client: one page at a time.
+    reading: Option<Reading>,
 }
 
 /// What a client said in its first frame beside who it is.
@@ -123,6 +126,14 @@ impl Wishes {
                 Some(beginning) => kind.starts_with(beginning),
                 None => wish == kind,
             })
+    }
+}
+
+/// What is being read, once it is there.
+async fn read(reading: &mut Option<Reading>) -> Read {
+    match reading {
+        Some(reading) => reading.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -159,6 +170,13 @@ impl Talk {
             let open = self.pending.len() < self.inflight_max();
             tokio::select! {
                 biased;
+                read = read(&mut self.reading) => {
+                    quiet = false;
+                    self.reading = None;
+                    if let Err(goodbye) = self.show(read) {
+                        return goodbye;
+                    }
+                }
                 received = transport.receive(), if open => match received {
                     Err((bye, reason)) => return goodbye(bye, reason),
                     Ok(bytes) => match self.take(&bytes) {
@@ -186,7 +204,7 @@ impl Talk {
         }
     }
 
-    /// Writes all that waits, reading from the journal what the socket missed.
+    /// Writes all that waits, and begins to read from the journal what the socket missed.
     async fn write(&mut self, transport: &mut impl Transport) -> Result<(), Goodbye> {
         loop {
             let more = self.collect()?;
@@ -206,10 +224,11 @@ impl Talk {
             }
             let behind = {
                 let sent = self.stream.lock(&self.hold).ok_or_else(taken)?;
-                if window_full(&sent) { None } else { sent.behind.last().cloned() }
+                let may_read = self.reading.is_none() && !window_full(&sent);
+                if may_read { sent.behind.last().cloned() } else { None }
             };
             match behind {
-                Some(source) => self.catch_up(&source).await?,
+                Some(source) => self.catch_up(source)?,
                 None => return Ok(()),
             }
         }

@@ -1,6 +1,8 @@
 //! Reading from the journal what a socket has not been shown: after a resume, a lost push or a slow spell. At the client's pace:
-//! one page at a time, each written before the next is read.
+//! one page at a time, each written before the next is read. The talk goes on meanwhile: a store that does not answer must not keep the
+//! client at a node that wants it to go.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +10,10 @@ use conversa_actors::address::Address;
 use conversa_actors::behaviour::Behaviour;
 use conversa_actors::behaviours::Agent;
 use conversa_actors::cell::envelope::{Envelope, unseal};
+use conversa_actors::port::{Entry, StoreError};
 use conversa_engine::conversation::Event;
-use serde_json::json;
+use conversa_engine::refusal::Refusal;
+use serde_json::{Value, json};
 
 use super::{Goodbye, Talk, goodbye, taken};
 use crate::wire::Bye;
@@ -21,22 +25,66 @@ const LATER: Duration = Duration::from_millis(100);
 /// How an agent is.
 const PRESENCE: &str = "agent.presence";
 
+/// Something that is being read for the client.
+pub(super) type Reading = Pin<Box<dyn Future<Output = Read> + Send>>;
+
+/// What was read.
+pub(super) struct Read {
+    source: Address,
+    what: What,
+}
+
+enum What {
+    /// A page of a log that begins behind `after`; none when another node is about to serve the conversation.
+    Page { after: u64, entries: Option<Result<Vec<Entry>, StoreError>> },
+    /// How an agent is.
+    Agent(Result<Value, Refusal>),
+}
+
 impl Talk {
-    /// Reads one page of `source`; comes again until the conversation is live.
-    pub(super) async fn catch_up(&mut self, source: &Address) -> Result<(), Goodbye> {
+    /// Begins to read one page of `source`.
+    pub(super) fn catch_up(&mut self, source: Address) -> Result<(), Goodbye> {
+        let host = Arc::clone(&self.edge.host);
         if source.kind == Agent::KIND {
-            return self.show_agent(source).await;
+            // Skipped first: what changes while it is looked up comes again.
+            self.stream.socket.skip(&source);
+            self.reading = Some(Box::pin(async move {
+                let view = host.view_json(&source).await;
+                Read { source, what: What::Agent(view) }
+            }));
+            return Ok(());
         }
+        let Some(after) = self.stream.socket.behind(&source) else { return self.caught_up(&source) };
+        self.reading = Some(Box::pin(async move {
+            let entries = host.read_log_now(&source, after, PAGE).await;
+            Read { source, what: What::Page { after, entries } }
+        }));
+        Ok(())
+    }
+
+    /// Shows what was read; the next page follows until the conversation is live.
+    pub(super) fn show(&mut self, read: Read) -> Result<(), Goodbye> {
+        let Read { source, what } = read;
+        match what {
+            What::Agent(view) => self.show_agent(&source, view),
+            What::Page { entries: None, .. } => self.later(&source),
+            What::Page { after, entries: Some(entries) } => {
+                let entries = entries.map_err(|error| goodbye(Bye::Internal, error.to_string()))?;
+                self.show_page(&source, after, &entries)
+            }
+        }
+    }
+
+    fn show_page(&mut self, source: &Address, after: u64, entries: &[Entry]) -> Result<(), Goodbye> {
         let stream = Arc::clone(&self.stream);
-        let Some(after) = stream.socket.behind(source) else { return self.caught_up(source) };
-        let entries = match self.edge.host.read_log_now(source, after, PAGE).await {
-            Some(entries) => entries.map_err(|error| goodbye(Bye::Internal, error.to_string()))?,
-            None => return self.later(source),
-        };
-        // Nobody else has sent meanwhile, or the client has come back through another socket, whose task reads this page itself.
+        // Unless the client has come back through another socket, whose task reads this page itself.
         let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
+        if stream.socket.behind(source) != Some(after) {
+            // What is to be shown has changed meanwhile: it is read again from there.
+            return Ok(());
+        }
         let mut shown = after;
-        for entry in &entries {
+        for entry in entries {
             let envelope: Envelope<Event> = unseal(&entry.body).map_err(|_| {
                 goodbye(Bye::Internal, format!("a stored event of {} cannot be read", source.key))
             })?;
@@ -58,10 +106,8 @@ impl Talk {
         Ok(())
     }
 
-    /// How an agent is now. Skipped first: what changes while it is looked up comes again.
-    async fn show_agent(&mut self, source: &Address) -> Result<(), Goodbye> {
-        self.stream.socket.skip(source);
-        let view = self.edge.host.view_json(source).await;
+    /// How an agent is now.
+    fn show_agent(&mut self, source: &Address, view: Result<Value, Refusal>) -> Result<(), Goodbye> {
         let stream = Arc::clone(&self.stream);
         let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
         sent.behind.retain(|other| other != source);

@@ -117,7 +117,18 @@ pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut impl Transport) ->
     if principal.role != connect.role {
         return Err(goodbye(Bye::ForbiddenRole, "the token is of another role"));
     }
-    welcome(edge, transport, principal, until, connect).await
+    let welcomed = tokio::select! {
+        biased;
+        welcomed = welcome(edge, transport, principal, until, connect) => welcomed,
+        // A node that is cut off may have to wait for others for long.
+        () = edge.drains() => Err(goodbye(Bye::Drain, "the node is going down: connect again")),
+    };
+    let mut talk = welcomed?;
+    if edge.draining() {
+        // It may have been too late to be told with the others.
+        talk.go_away();
+    }
+    Ok(talk)
 }
 
 async fn welcome(
@@ -305,6 +316,7 @@ impl Talk {
             warn_at: None,
             leave_by: None,
             frames: Vec::new(),
+            reading: None,
             principal,
         };
         talk.lives_until(until);

@@ -88,7 +88,10 @@ impl Talk {
     }
 
     /// The node is going down: the client is asked to connect again at a time of its own, so that not all come at once.
-    fn go_away(&mut self) {
+    pub(super) fn go_away(&mut self) {
+        if self.leave_by.is_some() {
+            return;
+        }
         let leave_by = self.edge.drain();
         let spread_ms = u64::try_from(leave_by.as_millis() / 2).unwrap_or(u64::MAX).max(1);
         let after_ms = u64::from_le_bytes(random()) % spread_ms;
