@@ -180,10 +180,10 @@ impl Client {
         let give_up = Instant::now() + options.patience;
         let mut chance = Chance::new(options.seed);
         let mut failures = 0;
-        let (socket, welcome) = loop {
+        let (attempt, (socket, welcome)) = loop {
             let attempt = usize::try_from(failures).unwrap_or_default();
             match Box::pin(driver::establish(&options, attempt, None)).await {
-                Ok(connection) => break connection,
+                Ok(connection) => break (attempt, connection),
                 Err(error) if !error.passes() || Instant::now() >= give_up => return Err(error),
                 Err(_) => failures += 1,
             }
@@ -194,7 +194,7 @@ impl Client {
         let keys =
             Keys { prefix: format!("r{:016x}", chance.bits()), used: std::sync::atomic::AtomicU64::new(0) };
         let client = Self { commands, who: Arc::new(welcome.principal.clone()), keys: Arc::new(keys) };
-        tokio::spawn(Driver::new(options, orders, told).run(socket, welcome));
+        tokio::spawn(Driver::new(options, attempt, orders, told).run(socket, welcome));
         Ok((client, Events(events)))
     }
 

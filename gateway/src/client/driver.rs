@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::chance::Chance;
 use super::error::{ClientError, Refused};
-use super::frame::{Frame, LogEvent, Page, Welcome, payload};
+use super::frame::{Frame, Goaway, LogEvent, Page, Welcome, payload};
 use super::outbox::{Ask, Asker, Key, Outbox, Patience, Settled};
 use super::positions::Positions;
 use super::socket::Socket;
@@ -43,7 +43,20 @@ pub(super) struct Driver {
     outbox: Outbox,
     positions: Positions,
     chance: Chance,
+    /// The attempt that led to the node it talks to: the next one leads to another, if there is one.
+    attempt: usize,
+    /// The server wants the client to go.
+    goes: Option<Going>,
     stopped: Option<oneshot::Sender<()>>,
+}
+
+/// When a client goes that was asked to.
+#[derive(Clone, Copy, Debug)]
+struct Going {
+    /// Then, when nothing is on its way.
+    at: Instant,
+    /// Then in any case: what has no answer is asked again elsewhere.
+    by: Instant,
 }
 
 /// Opens a socket and introduces the client. Each attempt goes to the next node there is.
@@ -86,12 +99,14 @@ fn bye(frame: &Frame) -> ClientError {
 impl Driver {
     pub(super) fn new(
         options: Options,
+        attempt: usize,
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<Event>,
     ) -> Self {
         let outbox = Outbox::new(options.device.clone());
         let chance = Chance::new(options.seed);
-        Self { options, commands, events, outbox, positions: Positions::default(), chance, stopped: None }
+        let positions = Positions::default();
+        Self { options, commands, events, outbox, positions, chance, attempt, goes: None, stopped: None }
     }
 
     /// Lives until the owner stops it or the server says not to come back.
@@ -124,10 +139,16 @@ impl Driver {
     /// Connects again and again, waiting longer each time, until it works or is pointless.
     async fn come_back(&mut self) -> Result<(Socket, Welcome), ClientError> {
         let mut failures = 1;
+        // Whoever was asked to go begins with another node, at once; others with their own.
+        let asked = self.goes.take().is_some();
+        let first = if asked { self.attempt + 1 } else { 0 };
         loop {
-            let until = Instant::now() + self.options.backoff.wait(failures, &mut self.chance);
-            self.wait(until).await?;
-            let attempt = usize::try_from(failures).unwrap_or(1) - 1;
+            if !(asked && failures == 1) {
+                let until = Instant::now() + self.options.backoff.wait(failures, &mut self.chance);
+                self.wait(until).await?;
+            }
+            let attempt = first + usize::try_from(failures).unwrap_or(1) - 1;
+            self.attempt = attempt;
             match Box::pin(establish(&self.options, attempt, self.positions.resume())).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) if error.passes() => failures += 1,
@@ -186,7 +207,8 @@ impl Driver {
         self.emit(Event::Connected(Box::new(welcome)))?;
         loop {
             self.write(socket, stream).await?;
-            let due = self.outbox.due(Instant::now()).map_or(stream.due(), |due| due.min(stream.due()));
+            let due = [self.outbox.due(Instant::now()), self.goes_at()].into_iter().flatten();
+            let due = due.fold(stream.due(), Instant::min);
             tokio::select! {
                 frame = socket.receive() => {
                     stream.heard(Instant::now());
@@ -220,9 +242,29 @@ impl Driver {
                 Chore::GiveUp => return Err(ClientError::Lost("the server is silent".into())),
             }
         }
-        while let Some(request) = self.outbox.next(Instant::now()) {
+        if self.goes_at().is_some_and(|at| at <= now) {
+            return Err(ClientError::Lost("the server asked to connect elsewhere".into()));
+        }
+        // What is on its way is waited for; what is not goes to the next node.
+        while self.goes.is_none_or(|going| now < going.at)
+            && let Some(request) = self.outbox.next(Instant::now())
+        {
             write(socket, &request).await?;
         }
+        Ok(())
+    }
+
+    /// When the client goes, if it was asked to.
+    fn goes_at(&self) -> Option<Instant> {
+        self.goes.map(|going| if self.outbox.awaits() { going.by } else { going.at })
+    }
+
+    /// The server wants the client to go.
+    fn go_away(&mut self, d: Value) -> Result<(), ClientError> {
+        let Goaway { after_ms, deadline_ms } = payload("goaway", d)?;
+        let (now, after) = (Instant::now(), Duration::from_millis(after_ms));
+        let by = Duration::from_millis(deadline_ms).max(after);
+        self.goes = Some(Going { at: now + after, by: now + by });
         Ok(())
     }
 
@@ -241,6 +283,7 @@ impl Driver {
             "eph" => self.emit(Event::Ephemeral { k: frame.k.unwrap_or_default(), cv: frame.cv, d: frame.d }),
             "ping" => write(socket, &json!({ "t": "pong", "n": frame.n, "s": stream.acknowledge() })).await,
             "bye" => Err(bye(&frame)),
+            "goaway" => self.go_away(frame.d),
             // Pongs have been heard; frame classes of newer servers are let through.
             _ => Ok(()),
         }

@@ -49,6 +49,16 @@ pub(super) fn payload<T: serde::de::DeserializeOwned>(what: &str, d: Value) -> R
     serde_json::from_value(d).map_err(|error| ClientError::Protocol(format!("{what}: {error}")))
 }
 
+/// The server asks the client to connect elsewhere.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Goaway {
+    /// After so long: each client is told another time.
+    pub(super) after_ms: u64,
+    /// Then the server ends the connection.
+    pub(super) deadline_ms: u64,
+}
+
 /// The server's answer to `connect`.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those of the protocol")]

@@ -253,6 +253,11 @@ impl Outbox {
         [answer, repeat, paused, paced].into_iter().flatten().min()
     }
 
+    /// True while a request has no answer.
+    pub(super) fn awaits(&self) -> bool {
+        !self.on_their_way.is_empty()
+    }
+
     /// When the oldest request on its way should have been answered at last.
     pub(super) fn answer_due(&self) -> Option<Instant> {
         self.on_their_way.values().filter_map(|entry| entry.asked).min().map(|asked| asked + ANSWER)

@@ -40,6 +40,17 @@ impl Shop {
     }
 
     async fn visitor(&self, encoding: Encoding, id: &str, device: &str) -> (Client, Events) {
+        self.visitor_of(&[], encoding, id, device).await
+    }
+
+    /// A visitor who knows other nodes too.
+    async fn visitor_of(
+        &self,
+        others: &[&Self],
+        encoding: Encoding,
+        id: &str,
+        device: &str,
+    ) -> (Client, Events) {
         let principal = Principal {
             tenant: TenantId::new(sample::company().id),
             role: Role::Visitor,
@@ -49,7 +60,8 @@ impl Shop {
         let (token, _) =
             auth::sign(SECRET, &principal, WallClock::default().now()).expect("the id fits the role");
         let options = Options::new(&self.url, encoding, Role::Visitor, device, token);
-        let options = Options { backoff: Backoff { first_ms: 5, longest_ms: 50 }, ..options };
+        let others = others.iter().map(|shop| shop.url.clone()).collect();
+        let options = Options { backoff: Backoff { first_ms: 5, longest_ms: 50 }, others, ..options };
         Client::connect(options).await.expect("the node welcomes the visitor")
     }
 
@@ -59,6 +71,26 @@ impl Shop {
         running.ended().await.expect("a clean end");
         std::fs::remove_dir_all(&self.folder).expect("it was made here");
     }
+}
+
+#[tokio::test]
+async fn who_is_asked_to_go_connects_to_another_node() {
+    let (first, second) = (Shop::open().await, Shop::open().await);
+    let (client, mut events) = first.visitor_of(&[&second], Encoding::Json, "vi_mover", "phone").await;
+    let (cv, _) = client.open("web", "en").await.expect("it opens");
+    first.running.as_ref().expect("it runs").stop.stop();
+    let why = loop {
+        if let Event::Disconnected(why) = events.next().await.expect("the client lives") {
+            break why;
+        }
+    };
+    assert_eq!(why, ClientError::Lost("the server asked to connect elsewhere".into()));
+    // The next node is another shop, which knows nothing of the conversation.
+    let refused = client.say(&cv, &Content::text("hello")).await;
+    assert_eq!(refused.expect_err("it is not there").code(), Some("not_found"));
+    client.close().await;
+    first.close().await;
+    second.close().await;
 }
 
 /// The texts that this visitor is shown of its own messages, until the last one.
