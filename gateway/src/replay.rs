@@ -65,7 +65,10 @@ Examples:
   conversa replay sessions.tsv.gz                   on a node of its own, in a temporary folder
   conversa replay sessions.tsv.gz --kill 10         the same, killed ten times on the way
   conversa replay mine.jsonl --node http://127.0.0.1:8080
-                                                    on a node that runs in development mode"#;
+                                                    on a node that runs in development mode
+  conversa replay mine.jsonl --node http://10.0.0.1:8080 --node http://10.0.0.2:8080 \
+    --kill 10 --kill-with 'kubectl delete pod --force conversa-$((CONVERSA_KILL % 3))'
+                                                    through two nodes of a cluster of three""#;
 
 /// Play recorded sessions through a node and check that nothing is lost
 #[derive(Args, Clone, Debug)]
@@ -76,7 +79,7 @@ pub struct ReplayArgs {
     pub file: PathBuf,
     /// Play on this node, for instance http://127.0.0.1:8080; without it a node is started for the replay and removed after it. Several
     /// nodes of one cluster may be named: people connect to one or another, and to the next when theirs cannot be reached
-    #[arg(long, value_name = "URL", conflicts_with_all = ["kill", "config"])]
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub node: Vec<String>,
     /// Play only the first N sessions of the file
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -84,9 +87,13 @@ pub struct ReplayArgs {
     /// Sessions played at the same time
     #[arg(long, value_name = "P", default_value_t = 16, value_parser = parallel)]
     pub parallel: usize,
-    /// Kill the replay's own node N times with SIGKILL at random moments and start it again; clients resume
+    /// Kill the replay's own node N times with SIGKILL at random moments and start it again; clients resume. With --node, see --kill-with
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub kill: usize,
+    /// With --node: the command of a shell that kills one of the nodes, whatever runs them starts it again; run N times, with the number of
+    /// the kill, from 1, in CONVERSA_KILL
+    #[arg(long, value_name = "COMMAND", requires = "node")]
+    pub kill_with: Option<String>,
     /// Chooses the moments of the kills and the jitter of the clients
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
@@ -117,6 +124,10 @@ fn parallel(text: &str) -> Result<usize, String> {
 /// Whatever keeps the replay from being judged; a session that fails is not an error but counts as lost.
 pub async fn run(args: ReplayArgs) -> anyhow::Result<Report> {
     let limit = args.limit.map(|limit| limit as usize);
+    anyhow::ensure!(
+        args.kill == 0 || args.node.is_empty() || args.kill_with.is_some(),
+        "--kill with --node needs --kill-with: the replay does not know how to kill a node that it has not started"
+    );
     let recordings = recording::read(&args.file, limit)?;
     let report = if args.node.is_empty() {
         Box::pin(on_own_node(&args, &recordings)).await?
@@ -162,7 +173,11 @@ async fn replay(
             let killing = killer::watch_over(node, args.kill, turns, args.seed, &stage.progress);
             tokio::try_join!(async { Ok(play_all(&stage, args.parallel, recordings).await) }, killing)?
         }
-        None => (play_all(&stage, args.parallel, recordings).await, 0),
+        None => {
+            let command = args.kill_with.as_deref().unwrap_or_default();
+            let killing = killer::kill_with(command, args.kill, turns, args.seed, &stage.progress);
+            tokio::try_join!(async { Ok(play_all(&stage, args.parallel, recordings).await) }, killing)?
+        }
     };
     let seconds = began.elapsed().as_secs_f64();
     let supervisor =

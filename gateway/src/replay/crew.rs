@@ -65,7 +65,8 @@ impl Crew {
                     tokens,
                     Role::Agent,
                     &person.id,
-                    &format!("replay-{nonce}-{device}"),
+                    // Of its own: a conversation may go from one agent to another, and keys begin with the device.
+                    &format!("replay-{nonce}-{}", posts.len()),
                     encoding,
                     posts.len() + 1,
                 );

@@ -1,8 +1,9 @@
-//! Watches over a replay's own node: kills it at random moments, and notices when it ends by itself.
+//! Kills nodes at random moments: the replay's own, over which it watches, or others by a command.
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail, ensure};
+use tokio::process::Command;
 use tokio::sync::watch;
 
 use super::node::OwnNode;
@@ -42,6 +43,31 @@ pub(super) async fn watch_over(
         progress.kill();
     }
     reached(node, &mut done, usize::MAX).await?;
+    Ok(kills)
+}
+
+/// Runs a command of a shell `kills` times over `turns` turns, until the replay is over; gives how often it did.
+pub(super) async fn kill_with(
+    command: &str,
+    kills: usize,
+    turns: usize,
+    seed: u64,
+    progress: &Progress,
+) -> anyhow::Result<usize> {
+    let mut chance = Chance::new(seed);
+    let mut done = progress.watch();
+    for (index, moment) in moments(kills, turns, &mut chance).into_iter().enumerate() {
+        let reached = done.wait_for(|done| done.turns >= moment || done.over).await;
+        if !reached.is_ok_and(|done| done.turns >= moment) {
+            return Ok(index);
+        }
+        tokio::time::sleep(Duration::from_millis(chance.below(AFTER_MS_MAX))).await;
+        let number = (index + 1).to_string();
+        let status = Command::new("sh").arg("-c").arg(command).env("CONVERSA_KILL", number).status().await;
+        let status = status.context("no shell runs the command of --kill-with")?;
+        ensure!(status.success(), "the command of --kill-with ended with {status}");
+        progress.kill();
+    }
     Ok(kills)
 }
 

@@ -84,6 +84,7 @@ async fn sessions_are_played_through_all_nodes_while_one_leaves() {
         limit: None,
         parallel: 4,
         kill: 0,
+        kill_with: None,
         seed: 1,
         report: None,
         config: None,
