@@ -28,6 +28,8 @@ use probe::Probes;
 
 /// Probes: conversations in which somebody speaks all the time.
 const PROBES: usize = 18;
+/// How long all is well before the first fault: what people wait for then is what it is compared with.
+const QUIET: Duration = Duration::from_secs(20);
 /// Between the end of one fault and the next.
 const REST: Duration = Duration::from_secs(4);
 /// How often something that is waited for is looked at.
@@ -85,6 +87,15 @@ pub struct Outcome {
     pub recovery_ms_max: u64,
     /// Each of them, in order.
     pub recovery_ms: Vec<u64>,
+    /// The longest time that a message waited in each conversation that the fault touched, over all conversations and all times that it
+    /// happened.
+    pub stall_ms_p50: u64,
+    /// The same.
+    pub stall_ms_p99: u64,
+    /// The same of each conversation before the first fault, while all was well for 20 s.
+    pub quiet_ms_p50: u64,
+    /// The same.
+    pub quiet_ms_p99: u64,
 }
 
 impl Outcome {
@@ -146,6 +157,10 @@ async fn of_fault(
     let load = Load::start(&plan.program, &world.nodes, folder, fault.name());
     let mut outcome = Outcome { fault: fault.name().to_owned(), ..Outcome::default() };
     tokio::time::sleep(REST).await;
+    let quiet = Instant::now();
+    tokio::time::sleep(QUIET).await;
+    let mut quiet = probes.waits(quiet);
+    let mut stalls = Vec::new();
     while outcome.injected < plan.injections && Instant::now() < until {
         let victim = usize::try_from(world.chance.below(NODES as u64)).unwrap_or_default();
         let (touched, since) = fault.inject(world, victim).await?;
@@ -154,6 +169,7 @@ async fn of_fault(
         let settled = probes.recovered(Instant::now(), faults::Touched::All, victim).await;
         outcome.injected += 1;
         outcome.recovery_ms.push(recovery.ms);
+        stalls.extend(recovery.each);
         progress(&format!(
             "{} {}: node {}, {} ms until all took a fresh message ({} was the last), {} ms after healing",
             fault.name(),
@@ -179,14 +195,21 @@ async fn of_fault(
     let of_hands = |finding: &&Violation| finding.invariant == "I6";
     outcome.double_assigned = findings.iter().filter(of_hands).count() as u64;
     outcome.other_findings = findings.len() as u64 - outcome.double_assigned;
-    let mut sorted = outcome.recovery_ms.clone();
-    sorted.sort_unstable();
-    let at = |percent: usize| {
-        let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-        sorted.get(place).copied().unwrap_or_default()
-    };
-    (outcome.recovery_ms_p50, outcome.recovery_ms_p99, outcome.recovery_ms_max) = (at(50), at(99), at(100));
+    let mut recoveries = outcome.recovery_ms.clone();
+    [outcome.recovery_ms_p50, outcome.recovery_ms_p99, outcome.recovery_ms_max] =
+        percentiles(&mut recoveries, [50, 99, 100]);
+    [outcome.stall_ms_p50, outcome.stall_ms_p99] = percentiles(&mut stalls, [50, 99]);
+    [outcome.quiet_ms_p50, outcome.quiet_ms_p99] = percentiles(&mut quiet, [50, 99]);
     Ok(outcome)
+}
+
+/// The values below which that many percent are; 0 of nothing.
+fn percentiles<const N: usize>(values: &mut [u64], percents: [usize; N]) -> [u64; N] {
+    values.sort_unstable();
+    percents.map(|percent| {
+        let place = (values.len() * percent).div_ceil(100).saturating_sub(1);
+        values.get(place).copied().unwrap_or_default()
+    })
 }
 
 /// Waits until `done` says so.

@@ -55,6 +55,21 @@ impl Lab {
         &mut self.nodes
     }
 
+    /// Starts the nodes again that have ended, as a service manager does; gives their names.
+    ///
+    /// # Errors
+    /// When the program is not there any more.
+    pub fn start_ended(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for node in &mut self.nodes {
+            if node.process().ended().is_some() {
+                node.start_again()?;
+                names.push(node.spec().name.clone());
+            }
+        }
+        Ok(names)
+    }
+
     /// Lets the nodes finish, then ends the store.
     pub fn stop(mut self) {
         for node in &mut self.nodes {

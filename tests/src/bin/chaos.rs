@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Parser;
 use conversa_tests::chaos::{Fault, Outcome, Plan, run};
+use conversa_tests::lab::process::asked_to_end;
 
 /// Injects faults into a cluster of three nodes and three CQL servers, all real processes on this machine, while people talk through it, and
 /// checks that nothing that was acknowledged is lost, doubled or out of order. Needs root (network namespaces), a JDK 17 and Maven
@@ -62,9 +64,13 @@ async fn chaos(args: Args) -> anyhow::Result<bool> {
         let seconds = began.elapsed().as_secs();
         eprintln!("[{}:{:02}] {what}", seconds / 60, seconds % 60);
     };
-    let outcomes = run(&plan, progress).await?;
+    let outcomes = tokio::select! {
+        outcomes = run(&plan, progress) => outcomes?,
+        // Dropped, the lab ends what it has started.
+        () = asked_to_end()? => bail!("ended by a signal, before anything came of it"),
+    };
     println!(
-        "{:<18}{:>9}{:>13}{:>6}{:>9}{:>11}{:>16}{:>9}{:>9}{:>9}",
+        "{:<18}{:>9}{:>13}{:>6}{:>9}{:>11}{:>16}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}",
         "fault",
         "injected",
         "acknowledged",
@@ -74,11 +80,14 @@ async fn chaos(args: Args) -> anyhow::Result<bool> {
         "double-assigned",
         "p50 ms",
         "p99 ms",
-        "max ms"
+        "max ms",
+        "stall p50",
+        "stall p99",
+        "quiet p99"
     );
     for one in &outcomes {
         println!(
-            "{:<18}{:>9}{:>13}{:>6}{:>9}{:>11}{:>16}{:>9}{:>9}{:>9}",
+            "{:<18}{:>9}{:>13}{:>6}{:>9}{:>11}{:>16}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}",
             one.fault,
             one.injected,
             one.acknowledged,
@@ -88,7 +97,10 @@ async fn chaos(args: Args) -> anyhow::Result<bool> {
             one.double_assigned,
             one.recovery_ms_p50,
             one.recovery_ms_p99,
-            one.recovery_ms_max
+            one.recovery_ms_max,
+            one.stall_ms_p50,
+            one.stall_ms_p99,
+            one.quiet_ms_p99
         );
     }
     if let Some(file) = &args.report {

@@ -1,9 +1,14 @@
-//! `make cluster`: three nodes of the store and three of Conversa on this machine, until Ctrl-C.
+//! `make cluster`: three nodes of the store and three of Conversa on this machine, until Ctrl-C, or until it is asked to end.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use conversa_tests::lab::Lab;
+use conversa_tests::lab::process::asked_to_end;
+
+/// How soon a node that has ended is started again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 const USAGE: &str = "usage: conversa-lab PROGRAM FOLDER\n\
     PROGRAM is the binary `conversa`; FOLDER is made, or emptied if a lab has made it.";
@@ -20,7 +25,7 @@ async fn main() -> anyhow::Result<()> {
     let lab = tokio::task::spawn_blocking(move || Lab::start(&start, &program));
     let mut lab = tokio::select! {
         lab = lab => lab??,
-        _ = tokio::signal::ctrl_c() => {
+        () = asked_to_end()? => {
             conversa_tests::lab::process::end_left_over(&within)?;
             std::process::exit(130);
         }
@@ -38,9 +43,19 @@ async fn main() -> anyhow::Result<()> {
     println!("  store  {}", lab.ring().contact_points().join(" "));
     println!();
     println!(
-        "  Kill one, pause one (kill -STOP), look at what happens. Ctrl-C ends everything; the folder stays until the next start."
+        "  Kill one, pause one (kill -STOP), look at what happens: who has ended is started again. Ctrl-C ends everything; the folder stays until the next start."
     );
-    tokio::signal::ctrl_c().await?;
+    let mut end = std::pin::pin!(asked_to_end()?);
+    loop {
+        tokio::select! {
+            () = &mut end => break,
+            () = tokio::time::sleep(AGAIN) => {
+                for name in lab.start_ended()? {
+                    println!("  {name} has ended and is started again");
+                }
+            }
+        }
+    }
     println!("stopping");
     tokio::task::spawn_blocking(move || lab.stop()).await?;
     Ok(())

@@ -41,8 +41,11 @@ struct Probe {
     speaking: JoinHandle<()>,
 }
 
-/// How long the slowest conversation took.
+/// How long conversations took.
 pub(super) struct Recovery {
+    /// Each of them, ms.
+    pub(super) each: Vec<u64>,
+    /// The slowest.
     pub(super) ms: u64,
     pub(super) slowest: String,
 }
@@ -65,6 +68,10 @@ fn token(role: Role, id: &str) -> anyhow::Result<String> {
         Principal { tenant: TenantId::new(TENANT), role, id: PersonId::new(id), name: id.to_owned() };
     let (token, _) = auth::sign(SECRET, &principal, WallClock::default().now())?;
     Ok(token)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn text(name: &str, n: usize) -> String {
@@ -109,7 +116,7 @@ impl Probes {
     pub(super) async fn recovered(&self, since: Instant, touched: Touched, victim: usize) -> Recovery {
         tokio::time::sleep_until(since + SHOWS).await;
         let from = Instant::now();
-        let mut longest = (Duration::ZERO, String::new());
+        let mut recovery = Recovery { each: Vec::new(), ms: 0, slowest: String::new() };
         for probe in &self.probes {
             let concerned = match touched {
                 Touched::All => true,
@@ -129,12 +136,24 @@ impl Probes {
                 accepted.iter().filter(|(_, at)| *at >= since).map(|(sent, at)| *at - since.max(*sent));
             // One that took nothing at all has waited until now.
             let silent = accepted.last().is_none_or(|(sent, _)| *sent < from).then(|| since.elapsed());
-            let wait = waits.chain(silent).max().unwrap_or_default();
-            if wait >= longest.0 {
-                longest = (wait, probe.cv.clone());
+            let ms = millis(waits.chain(silent).max().unwrap_or_default());
+            recovery.each.push(ms);
+            if ms >= recovery.ms {
+                (recovery.ms, recovery.slowest) = (ms, probe.cv.clone());
             }
         }
-        Recovery { ms: u64::try_from(longest.0.as_millis()).unwrap_or(u64::MAX), slowest: longest.1 }
+        recovery
+    }
+
+    /// The longest time that a message of each probe waited which was accepted since `since`, ms.
+    pub(super) fn waits(&self, since: Instant) -> Vec<u64> {
+        let longest = |probe: &Probe| {
+            let accepted = probe.accepted.lock();
+            let waits =
+                accepted.iter().rev().take_while(|(_, at)| *at >= since).map(|(sent, at)| *at - *sent);
+            millis(waits.max().unwrap_or_default())
+        };
+        self.probes.iter().map(longest).collect()
     }
 
     /// Ends the probes and compares what was accepted with what is stored.

@@ -8,9 +8,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How often something is looked at that is waited for.
 pub const LOOK: Duration = Duration::from_millis(200);
+
+/// Ends with Ctrl-C, or when this process is asked to end.
+///
+/// # Errors
+/// When the system does not let it listen for signals.
+pub fn asked_to_end() -> anyhow::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
 
 /// A process, ended when it is dropped.
 #[derive(Debug)]
