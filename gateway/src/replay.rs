@@ -68,7 +68,7 @@ Examples:
                                                     on a node that runs in development mode
   conversa replay mine.jsonl --node http://10.0.0.1:8080 --node http://10.0.0.2:8080 \
     --kill 10 --kill-with 'kubectl delete pod --force conversa-$((CONVERSA_KILL % 3))'
-                                                    through two nodes of a cluster of three""#;
+                                                    through two nodes of a cluster of three"#;
 
 /// Play recorded sessions through a node and check that nothing is lost
 #[derive(Args, Clone, Debug)]

@@ -33,7 +33,7 @@ use crate::server::Edge;
 use crate::stream::{Hold, Sent, Stream};
 use crate::transport::Transport;
 use crate::wire::{self, Bye, Head, encode};
-use catch_up::{Read, Reading};
+use catch_up::{Reading, read};
 use pace::{Bucket, Refusals};
 
 /// Silence after which the server pings.
@@ -129,14 +129,6 @@ impl Wishes {
     }
 }
 
-/// What is being read, once it is there.
-async fn read(reading: &mut Option<Reading>) -> Read {
-    match reading {
-        Some(reading) => reading.await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Another task holds the stream: the client has come back through another socket.
 fn taken() -> Goodbye {
     goodbye(Bye::Replaced, "the session goes on through another socket")
@@ -172,7 +164,6 @@ impl Talk {
                 biased;
                 read = read(&mut self.reading) => {
                     quiet = false;
-                    self.reading = None;
                     if let Err(goodbye) = self.show(read) {
                         return goodbye;
                     }

@@ -6,7 +6,7 @@ use super::Class;
 use crate::member::Life;
 
 /// Ends that speak different versions do not talk. All versions begin their hello with this number.
-pub(super) const PROTOCOL: u16 = 1;
+pub(super) const PROTOCOL: u16 = 2;
 /// The longest name of a cluster or node, bytes.
 pub(super) const NAME_MAX: usize = 255;
 

@@ -1,8 +1,8 @@
 //! What travels on a stream: messages, and their bytes.
 //!
 //! ```text
-//! message = kind u8, told, body                                   (numbers are little-endian)
-//! told    = versions of views u64: that the sender knows, has adopted, serves
+//! message = kind u8, view u64, told, body; of a hello told is last   (numbers are little-endian)
+//! view    = the version that the sender knows                     told = those that it has adopted and serves, u64 each
 //! hello   = protocol u16, class u8, attempt u64, generation u64 and node of the sender, of the receiver, cluster
 //! frames  = (length u32, bytes)*                                  none: only to tell
 //! beat    = stamp u64                                             echo: the same stamp
@@ -81,11 +81,17 @@ impl Message {
             Body::Beat(_) => BEAT,
             Body::Echo(_) => ECHO,
         });
-        for version in [self.told.view, self.told.adopted, self.told.served] {
-            to.put_u64_le(version);
+        to.put_u64_le(self.told.view);
+        let told = [self.told.adopted, self.told.served];
+        // Whatever the version: behind the view a hello has the protocol's.
+        if !matches!(self.body, Body::Hello(_)) {
+            told.into_iter().for_each(|version| to.put_u64_le(version));
         }
         match &self.body {
-            Body::Hello(hello) => encode_hello(hello, to),
+            Body::Hello(hello) => {
+                encode_hello(hello, to);
+                told.into_iter().for_each(|version| to.put_u64_le(version));
+            }
             Body::Frames(frames) => {
                 for frame in frames {
                     to.put_u32_le(u32::try_from(frame.len()).expect("a frame is checked when it is sent"));
@@ -98,10 +104,15 @@ impl Message {
 
     pub(super) fn decode(mut from: Bytes) -> Result<Self, Malformed> {
         let kind = from.try_get_u8().map_err(|_| Malformed::Short)?;
-        let [view, adopted, served] = [take_u64(&mut from)?, take_u64(&mut from)?, take_u64(&mut from)?];
-        let told = Told { view, adopted, served };
+        let view = take_u64(&mut from)?;
+        if kind == HELLO {
+            let hello = decode_hello(&mut from)?;
+            let told = Told { view, adopted: take_u64(&mut from)?, served: take_u64(&mut from)? };
+            let whole = Self { told, body: Body::Hello(hello) };
+            return if from.has_remaining() { Err(Malformed::Long) } else { Ok(whole) };
+        }
+        let told = Told { view, adopted: take_u64(&mut from)?, served: take_u64(&mut from)? };
         let body = match kind {
-            HELLO => Body::Hello(decode_hello(&mut from)?),
             FRAMES => Body::Frames(decode_frames(&mut from)?),
             BEAT => Body::Beat(take_u64(&mut from)?),
             ECHO => Body::Echo(take_u64(&mut from)?),

@@ -79,8 +79,9 @@ fn whatever_is_cut_or_altered_is_an_error_or_another_message() {
     assert_eq!(of_kind(4, &[]), Err(Malformed::Kind(4)));
     assert_eq!(of_kind(1, &[255, 255, 255, 255]), Err(Malformed::TooLarge));
     assert_eq!(of_kind(1, &[2, 0, 0, 0, 1]), Err(Malformed::Short));
-    assert_eq!(of_kind(0, &[9, 0]), Err(Malformed::Protocol(9)));
-    assert_eq!(of_kind(0, &[1, 0, 2]), Err(Malformed::Class(2)));
+    let hello = |rest: &[u8]| Message::decode([&[0; 9][..], rest].concat().into());
+    assert_eq!(hello(&[9, 0]), Err(Malformed::Protocol(9)));
+    assert_eq!(hello(&[2, 0, 2]), Err(Malformed::Class(2)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::asked::Asked;
 use super::ownership::Ownership;
+use super::row::Row;
 use super::term::Term;
 use super::told::Told;
 use super::view::{View, watched};
@@ -170,6 +171,8 @@ pub struct Machine {
     asked_due_ms: u64,
     /// Since when everybody is known to have adopted the view.
     settled_ms: Option<u64>,
+    /// Since when the rows say so.
+    written_ms: Option<u64>,
     counts: Counts,
     shards: u16,
     over: Option<Over>,
@@ -200,6 +203,7 @@ impl Machine {
             look_due_ms: 0,
             asked_due_ms: 0,
             settled_ms: None,
+            written_ms: None,
             counts: Counts::default(),
             shards,
             over: None,
@@ -316,10 +320,12 @@ impl Machine {
         self.peers.retain(|node, _| self.view.member(node).is_some());
         self.told.retain(|node, _| self.view.member(node).is_some());
         // Who has adopted it is told; where those are who are new in it is in their rows.
-        if self.view.members.iter().any(|member| self.row(&member.life).is_none()) {
+        let is_known =
+            |life: &Life| self.row(life).is_some_and(|row: &Row| row.generation >= life.generation);
+        if !self.view.members.iter().all(|member| is_known(&member.life)) {
             (self.look_due_ms, self.round_due_ms) = (0, 0);
         }
-        self.settled_ms = None;
+        (self.settled_ms, self.written_ms) = (None, None);
         effects.push(Effect::Seen(Arc::clone(&self.view)));
         let Some(life) = self.own.life() else { return };
         self.entered |= self.view.life(&life).is_some();
@@ -369,7 +375,8 @@ impl Machine {
             self.end(over, effects);
             return;
         }
-        self.settled_ms = if self.is_settled() { self.settled_ms.or(Some(now.boot_ms)) } else { None };
+        self.settled_ms = self.settled_ms.or(Some(now.boot_ms)).filter(|_| self.is_settled());
+        self.written_ms = self.written_ms.or(Some(now.boot_ms)).filter(|_| self.is_written());
         self.start(now, effects);
         let adopted = self.owned.as_ref().and_then(Ownership::adopted).unwrap_or(0);
         // Whoever has not entered yet owns nothing, and need not enter to leave.
@@ -483,8 +490,8 @@ impl Machine {
             row.is_some_and(|row| self.view.is_empty_leaver(life, row.adopted))
         };
         // Steps follow each other no faster than that: whoever gains shards has cells to start and logs to read beside its work. Others see
-        // a little later than this node that they may start: unless they say that they have, the next step must not overtake them.
-        let since = if self.all_serve() { self.changed_ms } else { self.settled_ms? + self.timing.look_ms };
+        // a little later than this node that they may start: unless they say that they have, they have had time to look at all rows.
+        let since = if self.all_serve() { self.changed_ms } else { self.written_ms? + self.timing.look_ms };
         if self.settled_ms.is_none() || now.boot_ms < since + self.timing.look_ms {
             return None;
         }

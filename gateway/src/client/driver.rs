@@ -18,6 +18,10 @@ use super::{EVENTS_MAX, Event, Options};
 
 /// Longest time from opening the socket to the welcome, and to write one frame.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client that goes elsewhere waits for its last words to be taken.
+const WORDS: Duration = Duration::from_millis(200);
+/// Why a connection ended that the server asked to end.
+const WENT: &str = "the server asked to connect elsewhere";
 /// Messages and events of one page of history.
 const PAGE: u64 = 200;
 
@@ -182,11 +186,16 @@ impl Driver {
             Ok(()) => ClientError::Lost("cut by its owner".into()),
             Err(why) => why,
         };
-        if why == ClientError::Stopped {
+        let last_words = match &why {
+            ClientError::Stopped => Some(PATIENCE),
+            ClientError::Lost(why) if why == WENT => Some(WORDS),
+            _ => None,
+        };
+        if let Some(time) = last_words {
             let s = stream.acknowledge();
-            // The last words: a server that does not take them sends the events again.
-            let _ = timeout(PATIENCE, socket.send(&json!({ "t": "ack", "s": s }))).await;
-            let _ = timeout(PATIENCE, socket.close()).await;
+            // A server that does not take them sends the events again.
+            let _ = timeout(time, socket.send(&json!({ "t": "ack", "s": s }))).await;
+            let _ = timeout(time, socket.close()).await;
         }
         why
     }
@@ -243,7 +252,7 @@ impl Driver {
             }
         }
         if self.goes_at().is_some_and(|at| at <= now) {
-            return Err(ClientError::Lost("the server asked to connect elsewhere".into()));
+            return Err(ClientError::Lost(WENT.into()));
         }
         // What is on its way is waited for; what is not goes to the next node.
         while self.goes.is_none_or(|going| now < going.at)

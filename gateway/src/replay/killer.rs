@@ -58,7 +58,7 @@ pub(super) async fn kill_with(
     let mut done = progress.watch();
     for (index, moment) in moments(kills, turns, &mut chance).into_iter().enumerate() {
         let reached = done.wait_for(|done| done.turns >= moment || done.over).await;
-        if !reached.is_ok_and(|done| done.turns >= moment) {
+        if !reached.is_ok_and(|done| !done.over) {
             return Ok(index);
         }
         tokio::time::sleep(Duration::from_millis(chance.below(AFTER_MS_MAX))).await;

@@ -26,19 +26,27 @@ const LATER: Duration = Duration::from_millis(100);
 const PRESENCE: &str = "agent.presence";
 
 /// Something that is being read for the client.
-pub(super) type Reading = Pin<Box<dyn Future<Output = Read> + Send>>;
-
-/// What was read.
-pub(super) struct Read {
-    source: Address,
-    what: What,
+pub(super) struct Reading {
+    pub(super) of: Address,
+    /// It has changed since: an agent is looked up once more.
+    pub(super) again: bool,
+    work: Pin<Box<dyn Future<Output = Read> + Send>>,
 }
 
-enum What {
+/// What was read.
+pub(super) enum Read {
     /// A page of a log that begins behind `after`; none when another node is about to serve the conversation.
     Page { after: u64, entries: Option<Result<Vec<Entry>, StoreError>> },
     /// How an agent is.
     Agent(Result<Value, Refusal>),
+}
+
+/// What is being read, once it is there.
+pub(super) async fn read(reading: &mut Option<Reading>) -> Read {
+    match reading {
+        Some(reading) => (&mut reading.work).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Talk {
@@ -46,29 +54,30 @@ impl Talk {
     pub(super) fn catch_up(&mut self, source: Address) -> Result<(), Goodbye> {
         let host = Arc::clone(&self.edge.host);
         if source.kind == Agent::KIND {
-            // Skipped first: what changes while it is looked up comes again.
+            // Skipped first: what changes while it is looked up comes again, and sets `again`.
             self.stream.socket.skip(&source);
-            self.reading = Some(Box::pin(async move {
-                let view = host.view_json(&source).await;
-                Read { source, what: What::Agent(view) }
-            }));
+            let of = source.clone();
+            let work = Box::pin(async move { Read::Agent(host.view_json(&of).await) });
+            self.reading = Some(Reading { of: source, again: false, work });
             return Ok(());
         }
         let Some(after) = self.stream.socket.behind(&source) else { return self.caught_up(&source) };
-        self.reading = Some(Box::pin(async move {
-            let entries = host.read_log_now(&source, after, PAGE).await;
-            Read { source, what: What::Page { after, entries } }
-        }));
+        let of = source.clone();
+        let work = Box::pin(async move {
+            let entries = host.read_log_now(&of, after, PAGE).await;
+            Read::Page { after, entries }
+        });
+        self.reading = Some(Reading { of: source, again: false, work });
         Ok(())
     }
 
     /// Shows what was read; the next page follows until the conversation is live.
     pub(super) fn show(&mut self, read: Read) -> Result<(), Goodbye> {
-        let Read { source, what } = read;
-        match what {
-            What::Agent(view) => self.show_agent(&source, view),
-            What::Page { entries: None, .. } => self.later(&source),
-            What::Page { after, entries: Some(entries) } => {
+        let Some(Reading { of: source, again, .. }) = self.reading.take() else { return Ok(()) };
+        match read {
+            Read::Agent(view) => self.show_agent(&source, view, again),
+            Read::Page { entries: None, .. } => self.later(&source),
+            Read::Page { after, entries: Some(entries) } => {
                 let entries = entries.map_err(|error| goodbye(Bye::Internal, error.to_string()))?;
                 self.show_page(&source, after, &entries)
             }
@@ -107,10 +116,17 @@ impl Talk {
     }
 
     /// How an agent is now.
-    fn show_agent(&mut self, source: &Address, view: Result<Value, Refusal>) -> Result<(), Goodbye> {
+    fn show_agent(
+        &mut self,
+        source: &Address,
+        view: Result<Value, Refusal>,
+        again: bool,
+    ) -> Result<(), Goodbye> {
         let stream = Arc::clone(&self.stream);
         let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
-        sent.behind.retain(|other| other != source);
+        if !again {
+            sent.behind.retain(|other| other != source);
+        }
         // An actor that cannot be asked now tells of its next change.
         if let Ok(view) = view
             && self.wishes.wants(PRESENCE)

@@ -117,18 +117,24 @@ pub(super) async fn connect(edge: &Arc<Edge>, transport: &mut impl Transport) ->
     if principal.role != connect.role {
         return Err(goodbye(Bye::ForbiddenRole, "the token is of another role"));
     }
-    let welcomed = tokio::select! {
-        biased;
-        welcomed = welcome(edge, transport, principal, until, connect) => welcomed,
-        // A node that is cut off may have to wait for others for long.
-        () = edge.drains() => Err(goodbye(Bye::Drain, "the node is going down: connect again")),
-    };
-    let mut talk = welcomed?;
+    let mut talk = welcome(edge, transport, principal, until, connect).await?;
     if edge.draining() {
         // It may have been too late to be told with the others.
         talk.go_away();
     }
     Ok(talk)
+}
+
+/// What `work` gives, unless the node drains before: one that is cut off may have to wait for others for long.
+async fn unless_drained<T>(
+    edge: &Edge,
+    work: impl Future<Output = Result<T, Goodbye>>,
+) -> Result<T, Goodbye> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = edge.drains() => Err(goodbye(Bye::Drain, "the node is going down: connect again")),
+    }
 }
 
 async fn welcome(
@@ -147,8 +153,7 @@ async fn welcome(
         return Ok(talk);
     }
     let resume = resume.pos;
-    let failed = |refusal: Refusal| goodbye(Bye::Internal, refusal.detail);
-    let open = open_conversations(edge, &principal, &resume).await.map_err(failed)?;
+    let open = unless_drained(edge, open_conversations(edge, &principal, &resume)).await?;
     let bytes_max = edge.limits.queue_bytes(principal.role);
     let (tenant, person) = (principal.tenant.clone(), principal.id.clone());
     let socket = Socket::new(edge.next_socket(), tenant, person, connect.device.clone(), bytes_max);
@@ -167,7 +172,7 @@ async fn welcome(
         }
     }
     talk.push_welcome(if resume.is_empty() { "none" } else { "positions" }, 1, &stale);
-    talk.push_snapshot(open.iter().map(|(_, view)| view.clone()).collect()).await?;
+    unless_drained(edge, talk.push_snapshot(open.iter().map(|(_, view)| view.clone()).collect())).await?;
     for (address, at) in follow {
         talk.stream.socket.follow(address, at);
     }
@@ -179,14 +184,14 @@ async fn welcome(
         return Err((bye, reason));
     }
     // What was opened or offered between the snapshot and the attachment.
-    match open_conversations(edge, &talk.principal, &HashMap::new()).await {
+    match unless_drained(edge, open_conversations(edge, &talk.principal, &HashMap::new())).await {
         Ok(open) => open.iter().for_each(|(address, view)| {
             talk.stream.socket.follow(address, 0);
             talk.keep_waiting(address, view);
         }),
-        Err(refusal) => {
-            talk.leave(Bye::Internal);
-            return Err(failed(refusal));
+        Err((bye, reason)) => {
+            talk.leave(bye);
+            return Err((bye, reason));
         }
     }
     Ok(talk)
@@ -249,14 +254,16 @@ async fn open_conversations(
     edge: &Arc<Edge>,
     principal: &Principal,
     asked: &HashMap<String, (u64, u64)>,
-) -> Result<Vec<(Address, Value)>, Refusal> {
+) -> Result<Vec<(Address, Value)>, Goodbye> {
+    let failed = |refusal: Refusal| goodbye(Bye::Internal, refusal.detail);
     let tenant = &principal.tenant;
     let (kind, field) = match principal.role {
         Role::Visitor => (Session::KIND, "live"),
         // A supervisor may have taken conversations over.
         Role::Agent | Role::Supervisor => (Agent::KIND, "conversations"),
     };
-    let own = edge.host.view_json(&Address::new(tenant.clone(), kind, principal.id.shared())).await?;
+    let own = edge.host.view_json(&Address::new(tenant.clone(), kind, principal.id.shared())).await;
+    let own = own.map_err(failed)?;
     let mut keys: Vec<String> = match &own[field] {
         Value::Object(map) => map.values().filter_map(|id| id.as_str().map(str::to_owned)).collect(),
         Value::Array(list) => list.iter().filter_map(|id| id.as_str().map(str::to_owned)).collect(),
@@ -270,7 +277,7 @@ async fn open_conversations(
     let mut open = Vec::new();
     for key in keys {
         let address = Address::new(tenant.clone(), Conversation::KIND, key);
-        let mut view = edge.host.view_json(&address).await?;
+        let mut view = edge.host.view_json(&address).await.map_err(failed)?;
         let mine = match principal.role {
             Role::Visitor => view["visitor"]["id"].as_str() == Some(principal.id.as_str()),
             Role::Agent | Role::Supervisor => !view.is_null(),

@@ -31,12 +31,18 @@ impl Talk {
         let mut sent = stream.lock(&self.hold).ok_or_else(taken)?;
         while self.frames.len() < TOGETHER_MAX {
             if window_full(&sent) {
+                // What waits there may be that the client is to go.
+                if self.edge.draining() && self.leave_by.is_none() {
+                    self.go_away();
+                }
                 return Ok(false);
             }
             match stream.socket.next() {
                 None => return Ok(false),
                 // An agent is shown as it stands, by the task that reads what is behind.
-                Some(Out::Event { source, .. }) if source.kind == Agent::KIND => sent.behind.push(source),
+                Some(Out::Event { source, .. }) if source.kind == Agent::KIND => {
+                    self.is_behind(&mut sent, source)
+                }
                 Some(Out::Event { source, seq, event }) => {
                     if let Some(event) = event.downcast_ref::<Event>() {
                         self.event(&mut sent, &source, seq, event);
@@ -50,7 +56,9 @@ impl Talk {
                 Some(Out::Replaced) => {
                     return Err(goodbye(Bye::Replaced, "another socket of this device has connected"));
                 }
-                Some(Out::Drain) => self.go_away(),
+                // What waited for a client that was away may be long past.
+                Some(Out::Drain) if self.edge.draining() => self.go_away(),
+                Some(Out::Drain) => {}
             }
         }
         Ok(true)
@@ -62,7 +70,17 @@ impl Talk {
             let lag = json!({ "t": "lag", "cv": &*source.key, "d": { "mode": "catchup", "behind": self.stream.socket.missing(&source) } });
             self.say(&lag);
         }
-        sent.behind.push(source);
+        self.is_behind(sent, source);
+    }
+
+    /// It is read when its turn comes, and once more if it is being read now.
+    fn is_behind(&mut self, sent: &mut stream::Sent, source: Address) {
+        if let Some(reading) = self.reading.as_mut().filter(|reading| reading.of == source) {
+            reading.again = true;
+        }
+        if !sent.behind.contains(&source) {
+            sent.behind.push(source);
+        }
     }
 
     fn murmured(&mut self, murmur: &Murmur) {
@@ -89,10 +107,10 @@ impl Talk {
 
     /// The node is going down: the client is asked to connect again at a time of its own, so that not all come at once.
     pub(super) fn go_away(&mut self) {
-        if self.leave_by.is_some() {
+        let leave_by = self.edge.drain();
+        if self.leave_by.is_some_and(|by| by <= Instant::now() + leave_by) {
             return;
         }
-        let leave_by = self.edge.drain();
         let spread_ms = u64::try_from(leave_by.as_millis() / 2).unwrap_or(u64::MAX).max(1);
         let after_ms = u64::from_le_bytes(random()) % spread_ms;
         self.leave_by = Some(Instant::now() + leave_by);

@@ -64,10 +64,16 @@ async fn chaos(args: Args) -> anyhow::Result<bool> {
         let seconds = began.elapsed().as_secs();
         eprintln!("[{}:{:02}] {what}", seconds / 60, seconds % 60);
     };
+    // A task of its own: while a server starts nothing else of this one goes on.
+    let asked = asked_to_end()?;
+    let heard = tokio::spawn(async move {
+        asked.await;
+        eprintln!("ending what was started");
+    });
     let outcomes = tokio::select! {
         outcomes = run(&plan, progress) => outcomes?,
         // Dropped, the lab ends what it has started.
-        () = asked_to_end()? => bail!("ended by a signal, before anything came of it"),
+        _ = heard => bail!("ended by a signal, before anything came of it"),
     };
     println!(
         "{:<18}{:>9}{:>13}{:>6}{:>9}{:>11}{:>16}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}",

@@ -24,6 +24,8 @@ use crate::lab::node::{SECRET, TENANT};
 
 /// Between the messages of one probe.
 const PACE: Duration = Duration::from_millis(150);
+/// A probe of which nothing was accepted for this time waits.
+const LATE: Duration = Duration::from_secs(1);
 /// A conversation that takes nothing for this time is given up: the run fails.
 const LOST_PATIENCE: Duration = Duration::from_secs(120);
 /// A fault shows itself within this time: a lease that is not renewed is over, and a line that is cut is noticed.
@@ -151,7 +153,9 @@ impl Probes {
             let accepted = probe.accepted.lock();
             let waits =
                 accepted.iter().rev().take_while(|(_, at)| *at >= since).map(|(sent, at)| *at - *sent);
-            millis(waits.max().unwrap_or_default())
+            // One that took nothing for longer than a message needs waits still.
+            let last = accepted.last().map_or(since, |(_, at)| since.max(*at)).elapsed();
+            millis(waits.chain(Some(last).filter(|last| *last > LATE)).max().unwrap_or_default())
         };
         self.probes.iter().map(longest).collect()
     }

@@ -131,6 +131,11 @@ impl Machine {
         !self.behind && is_adopted(&self.view, |life| self.known(life))
     }
 
+    /// True when the rows say that everybody has.
+    pub(super) fn is_written(&self) -> bool {
+        !self.behind && is_adopted(&self.view, |life| Known { row: self.row(life), told: 0 })
+    }
+
     /// True when everybody has said that it serves what the view places on it, or is over.
     pub(super) fn all_serve(&self) -> bool {
         let mut lives = self.view.members.iter().map(|member| &member.life);
