@@ -30,6 +30,7 @@ use crate::client::{Backoff, Role};
 pub use boards::{Bin, Boards, Evidence, Keyword, Quality, Worst};
 use checker::{History, check};
 use crew::{Crew, Routes};
+use killer::Victim;
 use node::OwnNode;
 use play::{Played, Stage, play};
 use progress::Progress;
@@ -168,17 +169,12 @@ async fn replay(
     let turns = recordings.iter().map(|recording| recording.turns.len()).sum();
     let stage = set_stage(args, nodes, recordings.len()).await?;
     let began = Instant::now();
-    let (played, kills) = match node {
-        Some(node) => {
-            let killing = killer::watch_over(node, args.kill, turns, args.seed, &stage.progress);
-            tokio::try_join!(async { Ok(play_all(&stage, args.parallel, recordings).await) }, killing)?
-        }
-        None => {
-            let command = args.kill_with.as_deref().unwrap_or_default();
-            let killing = killer::kill_with(command, args.kill, turns, args.seed, &stage.progress);
-            tokio::try_join!(async { Ok(play_all(&stage, args.parallel, recordings).await) }, killing)?
-        }
-    };
+    // Without a command nothing is to be killed.
+    let command = args.kill_with.as_deref().unwrap_or_default();
+    let victim = node.map_or(Victim::Given(command), Victim::Own);
+    let killing = killer::watch_over(victim, args.kill, turns, args.seed, &stage.progress);
+    let (played, kills) =
+        tokio::try_join!(async { Ok(play_all(&stage, args.parallel, recordings).await) }, killing)?;
     let seconds = began.elapsed().as_secs_f64();
     let supervisor =
         stage.tokens.token(&stage.rest, Role::Supervisor, &format!("su_replay-{}", stage.nonce)).await?;

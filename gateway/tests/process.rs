@@ -254,6 +254,24 @@ fn sessions(folder: &Path, count: usize) -> String {
 }
 
 #[test]
+fn nodes_that_a_replay_was_given_are_killed_by_a_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = sessions(folder.path(), 40);
+    let config = write(folder.path(), "conversa.toml", NODE);
+    let (_node, url) = Node::start(Path::new(&config));
+    let replay =
+        |more: &[&str]| conversa(&[&["replay", &file, "--node", &url, "--kill", "3"], more].concat());
+    let refused = replay(&[]);
+    assert!(stderr(&refused).contains("--kill with --node needs --kill-with"), "{}", stderr(&refused));
+    let failed = replay(&["--kill-with", "exit 3"]);
+    assert!(stderr(&failed).contains("--kill-with ended with exit status: 3"), "{}", stderr(&failed));
+    let list = folder.path().join("kills");
+    let played = replay(&["--kill-with", &format!("echo $CONVERSA_KILL >> {}", list.display())]);
+    assert!(played.status.success(), "{}\n{}", String::from_utf8_lossy(&played.stdout), stderr(&played));
+    assert_eq!(std::fs::read_to_string(list).expect("it was run"), "1\n2\n3\n");
+}
+
+#[test]
 fn nothing_is_lost_when_the_node_is_killed_and_the_boards_are_rebuilt_alike() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = sessions(folder.path(), 40);

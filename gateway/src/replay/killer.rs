@@ -1,10 +1,13 @@
 //! Kills nodes at random moments: the replay's own, over which it watches, or others by a command.
 
+use std::convert::Infallible;
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::node::OwnNode;
 use super::progress::{Done, Progress};
@@ -12,6 +15,8 @@ use crate::client::Chance;
 
 /// A kill comes up to this long after its turn, so that it hits any point of a message's way, milliseconds.
 const AFTER_MS_MAX: u64 = 40;
+/// A command that kills a node has this long.
+const COMMAND: Duration = Duration::from_secs(60);
 
 /// The turns after which to kill: one in each of `kills` equal parts of the run, in rising order.
 fn moments(kills: usize, turns: usize, chance: &mut Chance) -> Vec<usize> {
@@ -24,31 +29,45 @@ fn moments(kills: usize, turns: usize, chance: &mut Chance) -> Vec<usize> {
         .collect()
 }
 
-/// Kills the node `kills` times over `turns` turns, until the replay is over; gives how often it did.
-pub(super) async fn watch_over(
-    node: &mut OwnNode,
-    kills: usize,
-    turns: usize,
-    seed: u64,
-    progress: &Progress,
-) -> anyhow::Result<usize> {
-    let mut chance = Chance::new(seed);
-    let mut done = progress.watch();
-    for (index, moment) in moments(kills, turns, &mut chance).into_iter().enumerate() {
-        if !reached(node, &mut done, moment).await? {
-            return Ok(index);
-        }
-        tokio::time::sleep(Duration::from_millis(chance.below(AFTER_MS_MAX))).await;
-        node.kill_and_restart().await?;
-        progress.kill();
-    }
-    reached(node, &mut done, usize::MAX).await?;
-    Ok(kills)
+/// What is killed.
+pub(super) enum Victim<'a> {
+    /// The replay's own node, which is started again; that it ends by itself ends the replay.
+    Own(&'a mut OwnNode),
+    /// One of the nodes that the replay was given, by a command of a shell; whatever runs it starts it again.
+    Given(&'a str),
 }
 
-/// Runs a command of a shell `kills` times over `turns` turns, until the replay is over; gives how often it did.
-pub(super) async fn kill_with(
-    command: &str,
+impl Victim<'_> {
+    async fn kill(&mut self, number: usize) -> anyhow::Result<()> {
+        let command = match self {
+            Self::Own(node) => return node.kill_and_restart().await,
+            Self::Given(command) => command,
+        };
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(command).env("CONVERSA_KILL", number.to_string()).stdin(Stdio::null());
+        let ended = timeout(COMMAND, shell.kill_on_drop(true).status()).await;
+        let ended =
+            ended.with_context(|| format!("the command of --kill-with took longer than {COMMAND:?}"))?;
+        let status = ended.context("no shell runs the command of --kill-with")?;
+        ensure!(status.success(), "the command of --kill-with ended with {status}");
+        Ok(())
+    }
+
+    /// Waits until it ends by itself, as far as the replay can tell.
+    async fn ended(&mut self) -> anyhow::Result<Infallible> {
+        match self {
+            Self::Own(node) => {
+                let status = node.ended().await?;
+                bail!("the node ended by itself ({status}); its log: {}", node.log().display())
+            }
+            Self::Given(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// Kills the victim `kills` times over `turns` turns, until the replay is over; gives how often it did.
+pub(super) async fn watch_over(
+    mut victim: Victim<'_>,
     kills: usize,
     turns: usize,
     seed: u64,
@@ -57,25 +76,26 @@ pub(super) async fn kill_with(
     let mut chance = Chance::new(seed);
     let mut done = progress.watch();
     for (index, moment) in moments(kills, turns, &mut chance).into_iter().enumerate() {
-        let reached = done.wait_for(|done| done.turns >= moment || done.over).await;
-        if !reached.is_ok_and(|done| !done.over) {
+        if !reached(&mut victim, &mut done, moment).await? {
             return Ok(index);
         }
         tokio::time::sleep(Duration::from_millis(chance.below(AFTER_MS_MAX))).await;
-        let number = (index + 1).to_string();
-        let status = Command::new("sh").arg("-c").arg(command).env("CONVERSA_KILL", number).status().await;
-        let status = status.context("no shell runs the command of --kill-with")?;
-        ensure!(status.success(), "the command of --kill-with ended with {status}");
+        victim.kill(index + 1).await?;
         progress.kill();
     }
+    reached(&mut victim, &mut done, usize::MAX).await?;
     Ok(kills)
 }
 
 /// Waits for a number of turns; false when the replay is over before.
-async fn reached(node: &mut OwnNode, done: &mut watch::Receiver<Done>, turns: usize) -> anyhow::Result<bool> {
+async fn reached(
+    victim: &mut Victim<'_>,
+    done: &mut watch::Receiver<Done>,
+    turns: usize,
+) -> anyhow::Result<bool> {
     tokio::select! {
-        status = node.ended() => bail!("the node ended by itself ({}); its log: {}", status?, node.log().display()),
-        done = done.wait_for(|done| done.turns >= turns || done.over) => Ok(done.is_ok_and(|done| done.turns >= turns)),
+        ended = victim.ended() => match ended? {},
+        done = done.wait_for(|done| done.turns >= turns || done.over) => Ok(done.is_ok_and(|done| !done.over)),
     }
 }
 
