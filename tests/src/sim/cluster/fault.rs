@@ -61,8 +61,10 @@ impl Fault {
                 (ills.leave, rates.append_unknown, rates.unknown_written) = (600, 4_000, 1_000);
             }
             Self::UndecidedDropped => {
-                (rates.append_unknown, rates.unknown_written, rates.crash_unwritten) = (6_000, 0, 1_000);
-                (ills.late, ills.late_ms_max) = (9_000, 4_000);
+                // Much is said, so that something else stands where a late write arrives.
+                (rates.append_unknown, rates.unknown_written, rates.crash_unwritten) = (6_000, 0, 500);
+                (rates.window, rates.way_ms_max) = (3, 150);
+                (ills.late, ills.late_ms_max) = (9_000, 12_000);
             }
             Self::ResendWithoutDedupe => rates.twice = 1_000,
             Self::StaleViewAccepted => (rates.node_crash, ills.pause) = (800, 800),
